@@ -1,0 +1,6 @@
+"""What people have, made into a `Subject`: one file per style, nothing imported until it is used."""
+
+from gradcheck.adapters.adapt import adapt
+from gradcheck.adapters.reference import from_reference
+
+__all__ = ["adapt", "from_reference"]

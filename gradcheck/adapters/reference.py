@@ -1,0 +1,62 @@
+"""Layers in the style of `reference_layers`: ``forward(params, x) -> (y, cache)`` and ``backward(params, cache, g)``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gradcheck.subject import Arrays, Pullback, Subject, Trait
+
+
+def from_reference(
+    layer: Any,
+    primals: Arrays,
+    *constants: Any,
+    name: str | None = None,
+    input_name: str = "x",
+    traits: Iterable[Trait] = (),
+    reproduce: str = "",
+) -> Subject:
+    """Return a layer in the style of `reference_layers` as a subject.
+
+    Parameters
+    ----------
+    layer : object
+        With ``forward(params, x, *constants) -> (output, cache)`` and
+        ``backward(params, cache, grad_output) -> (grad_input, grad_params)``.
+    primals : mapping of str to ndarray
+        The input, under `input_name`, and the parameters.
+    *constants
+        Further arguments of `forward` for which no gradient is wanted, such as targets.
+    name : str, optional
+        Default: the repr of the layer.
+    input_name : str
+    traits : iterable of Trait
+    reproduce : str
+
+    Raises
+    ------
+    ValueError
+        If `primals` holds no `input_name`.
+    """
+    if input_name not in primals:
+        raise ValueError(f"expected a primal named {input_name!r} as the layer's input, got {sorted(primals)}")
+
+    def split(arrays: Arrays) -> tuple[dict[str, Any], Any]:
+        return {key: array for key, array in arrays.items() if key != input_name}, arrays[input_name]
+
+    def vjp(arrays: Arrays) -> tuple[Any, Pullback]:
+        params, x = split(arrays)
+        output, cache = layer.forward(params, x, *constants)
+
+        def pullback(cotangent: Any) -> Arrays:
+            grad_input, grad_params = layer.backward(params, cache, cotangent)
+            return {input_name: grad_input, **grad_params}
+
+        return output, pullback
+
+    def forward(arrays: Arrays) -> Any:
+        params, x = split(arrays)
+        return layer.forward(params, x, *constants)[0]
+
+    return Subject(name or repr(layer), primals, vjp, forward, frozenset(traits), reproduce)

@@ -1,0 +1,104 @@
+"""What a kind of layer is (`Kind`), and one case of it (`Case`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcheck.reports.report import CaseId
+from gradcheck.strategies.values import REGIMES, Regime
+from gradcheck.subject import Array, Arrays
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of layer: which configurations it has, which inputs they take, and a layer known to be right.
+
+    Attributes
+    ----------
+    name : str
+        What suites and the command line call it.
+    config : type
+        Frozen dataclass of hyper-parameters and sizes, in the field's names; its values are int, float, str, bool
+        or (nested) tuples of them, so that a case can be written as JSON.
+    configs : callable
+        Returns a hypothesis strategy of valid configurations that shrinks to the smallest.
+    corners : tuple of config
+        Configurations that always run, each in every regime.
+    primals : callable
+        ``primals(config, rng, regime)`` returns ``{name: float64 array}``, every parameter randomised.
+    build : callable
+        ``build(config, primals)`` returns the reference layer of this kind as a `Subject`.
+    conditions : mapping of str to callable
+        Named predicates ``(config, primals) -> bool`` that reports count.
+    regimes : tuple of Regime
+        Value regimes that make sense for this kind.
+    layers : tuple of type
+        Classes of `reference_layers` that this kind verifies; how a module is found to belong to it.
+    """
+
+    name: str
+    config: type
+    configs: Callable[[], SearchStrategy[Any]]
+    corners: tuple[Any, ...]
+    primals: Callable[[Any, np.random.Generator, Regime], dict[str, Array]]
+    build: Callable[[Any, Arrays], Any]
+    conditions: Mapping[str, Callable[[Any, Arrays], bool]] = dataclasses.field(default_factory=dict)
+    regimes: tuple[Regime, ...] = REGIMES
+    layers: tuple[type, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a kind: the few values from which its arrays follow.
+
+    Attributes
+    ----------
+    kind : Kind
+    config : object
+        A ``kind.config``.
+    regime : Regime
+    seed : int
+    """
+
+    kind: Kind
+    config: Any
+    regime: Regime
+    seed: int
+
+    def primals(self, dtype: np.dtype[Any] | None = None) -> dict[str, Array]:
+        """Return the arrays of this case, in `dtype` (default float64)."""
+        arrays = self.kind.primals(self.config, np.random.default_rng(self.seed), self.regime)
+        return {name: array.astype(dtype or np.float64) for name, array in arrays.items()}
+
+    @property
+    def id(self) -> CaseId:
+        """This case as plain data."""
+        return CaseId(self.kind.name, dataclasses.asdict(self.config), self.regime, self.seed)
+
+
+def case_from_data(kind: Kind, config: Mapping[str, Any], regime: str, seed: int) -> Case:
+    """Return the case that plain data describe.
+
+    Raises
+    ------
+    ValueError
+        If a field of the configuration is unknown or missing, or the regime is.
+    """
+    known = {field.name for field in dataclasses.fields(kind.config)}
+    if set(config) != known:
+        raise ValueError(f"expected the fields {sorted(known)} in a {kind.name} config, got {sorted(config)}")
+    if regime not in REGIMES:
+        raise ValueError(f"expected a regime among {', '.join(REGIMES)}, got regime={regime!r}")
+    return Case(kind, kind.config(**{name: _tuples(value) for name, value in config.items()}), regime, int(seed))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,1 @@
+"""Building blocks from which cases are drawn: value regimes (`values`) and window geometry (`windows`)."""

@@ -1,0 +1,64 @@
+"""A suite: a kind of layer together with somebody's implementation of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gradcheck.kinds.kind import Case, Kind
+from gradcheck.subject import Arrays, Subject
+
+
+@dataclass(frozen=True)
+class Suite:
+    """All cases of a kind, run against the layer that `build` makes.
+
+    Attributes
+    ----------
+    name : str
+    kind : Kind
+    build : callable
+        ``build(config, primals)`` returns anything that `gradcheck.adapt` understands.
+    """
+
+    name: str
+    kind: Kind
+    build: Callable[[Any, Arrays], Any]
+
+    def subject(self, case: Case, dtype: Any = None) -> Subject:
+        """Return the subject of one case."""
+        from gradcheck.adapters import adapt
+
+        primals = case.primals(dtype)
+        return adapt(self.build(case.config, primals), primals)
+
+
+def suite(kind: str, build: Callable[[Any, Arrays], Any] | None = None, *, name: str | None = None) -> Suite:
+    """Return the suite of a kind for the layer that `build` makes.
+
+    Parameters
+    ----------
+    kind : str
+        Name of a kind, as in `gradcheck.kinds.KINDS`.
+    build : callable, optional
+        ``build(config, primals)``: called for each case with its configuration and its arrays. Default: the
+        reference layer.
+    name : str, optional
+        What reports call it. Default: the name of `build`, or of the kind.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> suite("relu").kind.name
+    'relu'
+    """
+    from gradcheck.kinds import find_kind
+
+    found = find_kind(kind)
+    label = name or (f"{kind} ({build.__name__})" if build and hasattr(build, "__name__") else kind)
+    return Suite(label, found, build or found.build)
