@@ -20,11 +20,15 @@ class Suite:
     kind : Kind
     build : callable
         ``build(config, primals)`` returns anything that `gradcheck.adapt` understands.
+    origin : str or None
+        Where the command line finds this suite: ``path.py:name``; ``""`` for the kind's own reference layer; None
+        for a suite that was made in a session.
     """
 
     name: str
     kind: Kind
     build: Callable[[Any, Arrays], Any]
+    origin: str | None = None
 
     def subject(self, case: Case, dtype: Any = None) -> Subject:
         """Return the subject of one case."""
@@ -61,4 +65,4 @@ def suite(kind: str, build: Callable[[Any, Arrays], Any] | None = None, *, name:
 
     found = find_kind(kind)
     label = name or (f"{kind} ({build.__name__})" if build and hasattr(build, "__name__") else kind)
-    return Suite(label, found, build or found.build)
+    return Suite(label, found, build or found.build, None if build else "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from gradcheck.subject import Arrays, Pullback, Subject, Trait
 
 
@@ -60,3 +62,16 @@ def from_reference(
         return layer.forward(params, x, *constants)[0]
 
     return Subject(name or repr(layer), primals, vjp, forward, frozenset(traits), reproduce)
+
+
+def random_params(layer: Any, rng: np.random.Generator, like: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the layer's initial parameters, constant ones replaced by random numbers, in the dtype of `like`.
+
+    A bias of zeros or a scale of ones hides faults, so that nothing is left at such a value.
+    """
+    initial = layer.init(rng) if callable(getattr(layer, "init", None)) else {}
+    dtype = np.asarray(like).dtype
+    return {
+        name: (array if array.size > 1 and np.ptp(array) > 0 else array + rng.standard_normal(array.shape)).astype(dtype)
+        for name, array in initial.items()
+    }

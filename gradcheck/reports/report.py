@@ -121,6 +121,8 @@ class SubjectReport:
     notes : tuple of str
         What a reader should know beside the verdict: conventions found at kinks and ties, gradients that were zero
         on both sides, why nothing could be told.
+    vacuous : tuple of str
+        Primals whose gradient was zero on both sides in every case.
     """
 
     name: str
@@ -134,6 +136,7 @@ class SubjectReport:
     conditions: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
+    vacuous: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

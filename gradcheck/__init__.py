@@ -1,0 +1,32 @@
+"""Verify hand-written backward passes: a verdict with an error bar, and the evidence for it.
+
+Errors::
+
+    GradientError(AssertionError)   a gradient is wrong, or could not be told right
+    ValueError, TypeError           misuse: the message says what was expected and what came
+"""
+
+from gradcheck.adapters import adapt, from_reference
+from gradcheck.check import check, verify
+from gradcheck.numeric.plain import numeric_gradient
+from gradcheck.reports.report import Failure, GradientError, Report, SubjectReport
+from gradcheck.subject import Subject, Trait
+from gradcheck.suite import Suite, suite
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Failure",
+    "GradientError",
+    "Report",
+    "Subject",
+    "SubjectReport",
+    "Suite",
+    "Trait",
+    "adapt",
+    "check",
+    "from_reference",
+    "numeric_gradient",
+    "suite",
+    "verify",
+]

@@ -1,0 +1,313 @@
+"""Many cases of many subjects: corners first, then drawn ones; a failure is shrunk to the smallest case."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from gradcheck.check import Settings, check_subject
+from gradcheck.kinds.kind import Case
+from gradcheck.reports.report import VERDICTS, Evaluations, Failure, Report, SubjectReport, Verdict
+from gradcheck.subject import Arrays, Subject
+from gradcheck.suite import Suite
+
+#: A search for a smaller failing case ends after so many seconds.
+SHRINK_SECONDS = 20.0
+#: A kind of which more cases than this share could not be judged is inconclusive.
+INCONCLUSIVE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a campaign is run.
+
+    Attributes
+    ----------
+    examples : int
+        Drawn cases per suite, beside the corner cases.
+    seed : int
+    dtype : {"float64", "float32", "float16"} or None
+        Precision of the primals; None leaves them as they are.
+    exhaustive : bool
+        Compare every entry with its own difference too.
+    trials : int
+        Tangents and cotangents of each projected check.
+    contracts : bool
+        Run the checks beside the projected one as well.
+    """
+
+    examples: int = 20
+    seed: int = 0
+    dtype: str | None = None
+    exhaustive: bool = False
+    trials: int = 2
+    contracts: bool = True
+
+    @property
+    def settings(self) -> Settings:
+        """How each case is checked."""
+        return Settings(self.trials, self.exhaustive, self.contracts)
+
+
+class Progress(Protocol):
+    """Who wants to know how far a campaign is."""
+
+    def begin(self, name: str, cases: int) -> None:
+        """Be told that a subject begins, with the number of cases planned."""
+
+    def advance(self) -> None:
+        """Be told that one case is done."""
+
+    def end(self, report: SubjectReport) -> None:
+        """Be told that a subject is done."""
+
+
+class _Silent:
+    def begin(self, name: str, cases: int) -> None:
+        pass
+
+    def advance(self) -> None:
+        pass
+
+    def end(self, report: SubjectReport) -> None:
+        pass
+
+
+def run(
+    items: Sequence[Suite | Subject], options: Options | None = None, progress: Progress | None = None
+) -> Report:
+    """Run every case of every suite, and every subject.
+
+    Parameters
+    ----------
+    items : sequence of Suite or Subject
+    options : Options, optional
+    progress : Progress, optional
+
+    Returns
+    -------
+    Report
+        One entry per item.
+    """
+    options, progress = options or Options(), progress or _Silent()
+    reports = []
+    for item in items:
+        report = _run_suite(item, options, progress) if isinstance(item, Suite) else _run_one(item, options, progress)
+        progress.end(report)
+        reports.append(report)
+    return Report(options.seed, tuple(reports))
+
+
+def _run_one(subject: Subject, options: Options, progress: Progress) -> SubjectReport:
+    progress.begin(subject.name, 1)
+    if options.dtype is not None:
+        primals = {name: array.astype(options.dtype) for name, array in subject.primals.items()}
+        subject = subject.with_primals(primals)
+    report = check_subject(subject, options.seed, options.settings)
+    progress.advance()
+    return report
+
+
+def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectReport:
+    begun = time.perf_counter()
+    corners = list(corner_cases(suite, options.seed))
+    progress.begin(suite.name, len(corners) + options.examples)
+    tally = _Tally(suite, options)
+    for case in corners:
+        tally.add(case)
+        progress.advance()
+    smallest = _draw(tally, options, progress) or tally.first_failing
+    failures = _take_apart(suite, smallest, options) if smallest else ()
+    return replace(tally.report(failures), seconds=time.perf_counter() - begun)
+
+
+def corner_cases(suite: Suite, seed: int) -> Iterator[Case]:
+    """Return every corner configuration in every regime, each with a seed of its own."""
+    rng = np.random.default_rng(seed)
+    for config in suite.kind.corners:
+        for regime in suite.kind.regimes:
+            yield Case(suite.kind, config, regime, int(rng.integers(2**31)))
+
+
+def check_case(suite: Suite, case: Case, dtype: str | None, settings: Settings) -> SubjectReport:
+    """Check one case of a suite; a builder that raises is reported, not raised."""
+    try:
+        subject = suite.subject(case, None if dtype is None else np.dtype(dtype))
+    except Exception as error:
+        failure = Failure("build", case.id, f"build raised {type(error).__name__}: {error}")
+        report = SubjectReport(suite.name, case.kind.name, "error", failures=(failure,))
+    else:
+        report = check_subject(subject, case.seed, settings, case.id)
+    command = reproduce_command(suite, case, dtype)
+    return replace(report, failures=tuple(replace(f, reproduce=command) for f in report.failures))
+
+
+def reproduce_command(suite: Suite, case: Case, dtype: str | None = None) -> str:
+    """Return the command (or, for a suite that is in no file, the snippet) that runs one case again."""
+    identity = case.id
+    data = {
+        "kind": identity.kind,
+        "config": identity.config,
+        "regime": identity.regime,
+        "seed": identity.seed,
+    }
+    text = json.dumps(data)
+    if suite.origin is None:
+        given = f", dtype={dtype!r}" if dtype else ""
+        return f"gradcheck.check(suite.subject(gradcheck.case('{text}')), seed={case.seed}{given})"
+    words = ["gradcheck", "replay", *(["--target", suite.origin] if suite.origin else []), text]
+    return shlex.join([*words, *(["--dtype", dtype] if dtype else [])])
+
+
+class _Tally:
+    """The sum of all cases of one suite."""
+
+    def __init__(self, suite: Suite, options: Options) -> None:
+        self._suite = suite
+        self._options = options
+        self._settings = replace(options.settings, take_apart=False)
+        self._evaluations = Evaluations()
+        self._verdicts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
+        self._conditions = dict.fromkeys(suite.kind.conditions, 0)
+        self._resolution: float | None = None
+        self._masked = 0.0
+        self._vacuous: dict[str, int] = {}
+        self._live: set[str] = set()
+        self._notes: dict[str, int] = {}
+        self.first_failing: Case | None = None
+
+    @property
+    def cases(self) -> int:
+        return sum(self._verdicts.values())
+
+    def is_bad(self, case: Case) -> bool:
+        """Check a case without counting it."""
+        return self._check(case).verdict in ("failed", "error")
+
+    def add(self, case: Case) -> bool:
+        """Check a case and count it; return whether it failed."""
+        report = self._check(case)
+        self._verdicts[report.verdict] += 1
+        self._evaluations += report.evaluations
+        primals = case.primals()
+        self._count_conditions(case, primals)
+        if report.resolution is not None:
+            self._resolution = max(self._resolution or 0.0, report.resolution)
+        self._masked = max(self._masked, report.masked)
+        for name in report.vacuous:
+            self._vacuous[name] = self._vacuous.get(name, 0) + 1
+        if report.verdict in ("passed", "inconclusive"):
+            self._live |= set(primals) - set(report.vacuous)
+        if report.verdict == "inconclusive" and not report.vacuous:
+            for note in report.notes:
+                self._notes[note] = self._notes.get(note, 0) + 1
+        failed = report.verdict in ("failed", "error")
+        if failed and self.first_failing is None:
+            self.first_failing = case
+        return failed
+
+    def report(self, failures: tuple[Failure, ...]) -> SubjectReport:
+        """Return the sum; `failures` come from the smallest failing case."""
+        never_live = tuple(name for name in self._vacuous if name not in self._live)
+        return SubjectReport(
+            self._suite.name,
+            self._suite.kind.name,
+            self._verdict(never_live),
+            self.cases,
+            0.0,
+            self._evaluations,
+            self._resolution,
+            self._masked,
+            dict(self._conditions),
+            failures,
+            tuple(self._describe(never_live)),
+            never_live,
+        )
+
+    def _check(self, case: Case) -> SubjectReport:
+        return check_case(self._suite, case, self._options.dtype, self._settings)
+
+    def _count_conditions(self, case: Case, primals: Arrays) -> None:
+        for name, holds in self._suite.kind.conditions.items():
+            self._conditions[name] += bool(holds(case.config, primals))
+
+    def _verdict(self, never_live: tuple[str, ...]) -> Verdict:
+        if self._verdicts["error"] or self._verdicts["failed"]:
+            return "failed" if self._verdicts["failed"] else "error"
+        unclear = self._verdicts["inconclusive"] > INCONCLUSIVE_SHARE * max(self.cases, 1)
+        return "inconclusive" if unclear or never_live or not self.cases else "passed"
+
+    def _describe(self, never_live: tuple[str, ...]) -> Iterator[str]:
+        for name in never_live:
+            yield (
+                f"the gradient of {name!r} was zero on both sides in every case, which tells nothing: is every unit "
+                f"dead, is the softmax over one class, is the output normalised?"
+            )
+        if self._verdicts["inconclusive"]:
+            yield f"{self._verdicts['inconclusive']} of {self.cases} cases could not be judged in full"
+        if self._verdicts["failed"] or self._verdicts["error"]:
+            yield f"{self._verdicts['failed'] + self._verdicts['error']} of {self.cases} cases failed"
+        for note, count in sorted(self._notes.items(), key=lambda item: -item[1])[:2]:
+            yield f"{note} ({count} cases)"
+        never = [name for name, count in self._conditions.items() if count == 0]
+        if never and self.cases:
+            yield f"conditions never met: {', '.join(never)}"
+
+
+class _CaseFailed(Exception):
+    """Tells hypothesis that a case failed."""
+
+
+def _draw(tally: _Tally, options: Options, progress: Progress) -> Case | None:
+    """Draw cases; where one fails, return the smallest failing case that shrinking finds."""
+    if options.examples == 0:
+        return None
+    from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
+    from hypothesis import strategies as st
+
+    kind = tally._suite.kind
+    smallest: Case | None = None
+    deadline = float("inf")
+
+    @seed(options.seed)
+    @settings(
+        max_examples=options.examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(kind.configs(), st.sampled_from(kind.regimes), st.integers(0, 2**31 - 1))
+    def one_case(config: object, regime: str, case_seed: int) -> None:
+        nonlocal smallest, deadline
+        case = Case(kind, config, regime, case_seed)  # type: ignore[arg-type]
+        if smallest is None:
+            failed = tally.add(case)
+            progress.advance()
+            deadline = time.monotonic() + SHRINK_SECONDS
+        else:
+            # Only shrinking comes here. Out of time, everything but the smallest case so far is discarded.
+            assume(time.monotonic() < deadline or case == smallest)
+            failed = case == smallest or tally.is_bad(case)
+        if failed:
+            smallest = case
+            raise _CaseFailed
+
+    try:
+        one_case()
+    except _CaseFailed:
+        return smallest
+    return None
+
+
+def _take_apart(suite: Suite, case: Case, options: Options) -> tuple[Failure, ...]:
+    return check_case(suite, case, options.dtype, options.settings).failures

@@ -1,0 +1,241 @@
+"""`check` returns a report, `verify` raises: the order of the stages for one subject."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck.checks.exact import exact_tests
+from gradcheck.checks.findings import evidence_notes, exact_failure, gradient_failures, precision_failure
+from gradcheck.checks.gradient import GradientEvidence, check_gradient
+from gradcheck.checks.localize import compare_every_entry
+from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
+from gradcheck.checks.setting import Setting
+from gradcheck.numeric.precision import DOUBLE
+from gradcheck.reports.report import CaseId, Failure, GradientError, Report, SubjectReport, Verdict
+from gradcheck.subject import Subject
+
+_DTYPES = ("float64", "float32", "float16")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a subject is checked.
+
+    Attributes
+    ----------
+    trials : int
+        Tangents and cotangents of the projected check.
+    exhaustive : bool
+        Whether every entry is compared with its own difference as well.
+    contracts : bool
+        Whether checks beside the gradient itself run.
+    take_apart : bool
+        Whether a wrong gradient is taken apart (searches for the smallest case do without).
+    """
+
+    trials: int = 2
+    exhaustive: bool = False
+    contracts: bool = True
+    take_apart: bool = True
+
+
+def check(
+    layer_or_subject: Any,
+    *inputs: Any,
+    seed: int = 0,
+    trials: int = 2,
+    exhaustive: bool = False,
+    dtype: str | None = None,
+    contracts: bool = True,
+) -> Report:
+    """Compare the gradients of a subject with the ε-difference of its forward.
+
+    Parameters
+    ----------
+    layer_or_subject : Subject, Suite or layer
+        A `gradcheck.Subject`; a `gradcheck.suite`, all cases of which are run; or a layer in the style of
+        `reference_layers`, checked at `inputs` with parameters drawn at random.
+    *inputs
+        For a layer: its input, and what else its forward takes (targets).
+    seed : int
+        Every random number follows from it.
+    trials : int
+        Random tangents and cotangents of the projected check; every pair of them is a test.
+    exhaustive : bool
+        Compare every entry with a difference of its own too: ``2n`` forwards.
+    dtype : {"float64", "float32", "float16"}, optional
+        Check at the primals rounded to this dtype. Default: as they are.
+    contracts : bool
+        Run the checks beside the projected one as well: exact differences where the forward is linear.
+
+    Returns
+    -------
+    Report
+        Never raises for a wrong gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unusable.
+
+    Notes
+    -----
+    The projected check takes ``2·trials + 1`` forwards and `trials` pullbacks, whatever the number of entries. Where
+    it disagrees, or meets a kink, a ladder of steps gives every output an error bar; only a disagreement beyond the
+    bar, along two tangents, is called wrong. See ``docs/design.md``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gradcheck
+    >>> def square(primals):
+    ...     x = primals["x"]
+    ...     return x**2, lambda cotangent: {"x": 3 * x * cotangent}
+    >>> report = gradcheck.check(gradcheck.Subject("square", {"x": np.array([1.0, -2.0])}, square))
+    >>> report.verdict, report.failures[0].primal, report.failures[0].wrong_entries
+    ('failed', 'x', 2)
+    """
+    settings = Settings(trials, exhaustive, contracts)
+    _require_int("seed", seed, 0)
+    _require_int("trials", trials, 1)
+    if dtype is not None and dtype not in _DTYPES:
+        raise ValueError(f"expected dtype among {', '.join(_DTYPES)}, got dtype={dtype!r}")
+    from gradcheck.suite import Suite
+
+    if isinstance(layer_or_subject, Suite):
+        from gradcheck.campaign import Options, run
+
+        _refuse_inputs(inputs, "a suite draws its own")
+        options = Options(seed=seed, dtype=dtype, exhaustive=exhaustive, trials=trials, contracts=contracts)
+        return run([layer_or_subject], options)
+    subject = _as_subject(layer_or_subject, inputs, seed)
+    if dtype is not None:
+        subject = subject.with_primals({name: array.astype(dtype) for name, array in subject.primals.items()})
+    return Report(seed, (check_subject(subject, seed, settings),))
+
+
+def verify(
+    layer_or_subject: Any,
+    *inputs: Any,
+    seed: int = 0,
+    trials: int = 2,
+    exhaustive: bool = False,
+    dtype: str | None = None,
+    contracts: bool = True,
+) -> Report:
+    """Check a subject and raise unless it passes; parameters as in `check`.
+
+    Raises
+    ------
+    GradientError
+        If a gradient is wrong or could not be told right; its text is the report.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gradcheck
+    >>> def double(primals):
+    ...     return 2 * primals["x"], lambda cotangent: {"x": 2 * cotangent}
+    >>> gradcheck.verify(gradcheck.Subject("double", {"x": np.array([1.0, -2.0])}, double)).verdict
+    'passed'
+    """
+    __tracebackhide__ = True
+    report = check(
+        layer_or_subject, *inputs, seed=seed, trials=trials, exhaustive=exhaustive, dtype=dtype, contracts=contracts
+    )
+    if not report.passed:
+        raise GradientError(report)
+    return report
+
+
+def check_subject(
+    subject: Subject, seed: int, settings: Settings | None = None, case: CaseId | None = None
+) -> SubjectReport:
+    """Check one subject at its point; `case` tells reports where it comes from."""
+    begun = time.perf_counter()
+    case = case or CaseId(None, {name: list(array.shape) for name, array in subject.primals.items()}, None, seed)
+    probe = Probe(subject)
+    try:
+        report = _run_stages(probe, np.random.default_rng(seed), settings or Settings(), case)
+    except FormError as error:
+        verdict: Verdict = "error" if error.check in ("forward", "form") else "failed"
+        report = _broken(verdict, Failure(error.check, case, str(error), primal=error.primal))
+    except SubjectRaisedError as error:
+        report = _broken("error", Failure("raised", case, str(error)))
+    reproduce = subject.reproduce or f"gradcheck.check(subject, seed={seed})"
+    return dataclasses.replace(
+        report,
+        name=subject.name,
+        kind=case.kind,
+        seconds=time.perf_counter() - begun,
+        evaluations=probe.evaluations,
+        failures=tuple(dataclasses.replace(f, reproduce=f.reproduce or reproduce) for f in report.failures),
+    )
+
+
+def _run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, case: CaseId) -> SubjectReport:
+    setting = Setting.of(probe, rng)
+    evidence = check_gradient(setting, settings.trials, settings.take_apart)
+    if settings.exhaustive and not evidence.is_wrong:
+        evidence.wrong += compare_every_entry(setting)
+    failures = list(gradient_failures(setting, evidence, case))
+    if settings.contracts and not failures and _computes_in_double(setting):
+        failures += [exact_failure(test, case) for test in exact_tests(setting) if not test.agrees]
+    lower = precision_failure(setting, case)
+    if lower is not None:
+        failures.append(lower)
+    sizes = {part.name: part.size for part in setting.space}
+    judged = sum(sizes[name] * share for name, share in evidence.judged.items()) / setting.space.size
+    return SubjectReport(
+        probe.subject.name,
+        verdict=_verdict(failures, evidence),
+        resolution=evidence.resolution,
+        masked=1.0 - judged,
+        failures=tuple(failures),
+        notes=tuple(evidence_notes(evidence)),
+        vacuous=tuple(evidence.vacuous),
+    )
+
+
+def _computes_in_double(setting: Setting) -> bool:
+    return setting.function.precision is DOUBLE and setting.probe.analytic_precision is DOUBLE
+
+
+def _verdict(failures: list[Failure], evidence: GradientEvidence) -> Verdict:
+    if failures:
+        return "failed"
+    return "inconclusive" if evidence.unclear or evidence.vacuous else "passed"
+
+
+def _broken(verdict: Verdict, failure: Failure) -> SubjectReport:
+    return SubjectReport("", verdict=verdict, failures=(failure,))
+
+
+def _as_subject(thing: Any, inputs: tuple[Any, ...], seed: int) -> Subject:
+    from gradcheck.adapters import adapt, from_reference
+    from gradcheck.adapters.reference import random_params
+
+    if isinstance(thing, Subject):
+        _refuse_inputs(inputs, "a Subject holds its own")
+    if isinstance(thing, Subject) or not inputs:
+        return adapt(thing)
+    x, *constants = inputs
+    params = random_params(thing, np.random.default_rng(seed), x)
+    return from_reference(thing, {"x": x, **params}, *constants)
+
+
+def _refuse_inputs(inputs: tuple[Any, ...], why: str) -> None:
+    if inputs:
+        raise TypeError(f"expected no inputs beside it, since {why}; got {len(inputs)}")
+
+
+def _require_int(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"expected {name} to be an int, got {name}={value!r} ({type(value).__name__})")
+    if value < least:
+        raise ValueError(f"expected {name} to be at least {least}, got {name}={value}")

@@ -1,0 +1,102 @@
+"""Every entry of a gradient against its ε-difference: which are wrong, and by how much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.checks.escalation import Examination, examine_twice
+from gradcheck.checks.kinks import scales_by_entry
+from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.checks.stacked import StackedDifferences
+from gradcheck.numeric.entries import Entries, entry_gradient
+from gradcheck.numeric.precision import DOUBLE
+from gradcheck.numeric.space import Part, Vector
+
+#: Relative steps near the optimum of truncation and rounding, per dtype of the numeric side.
+_STEPS = {"float64": 1e-5, "float32": 1e-2, "float16": 1e-1}
+
+
+@dataclass(frozen=True)
+class EntryComparison:
+    """Analytic against numeric values of one primal (or of a sample of its entries).
+
+    Attributes
+    ----------
+    part : Part
+    positions : ndarray of int
+        Entries of the primals' vector.
+    analytic, numeric, bar : Vector
+        Values and error bars at `positions`.
+    """
+
+    part: Part
+    positions: NDArray[np.int_]
+    analytic: Vector
+    numeric: Vector
+    bar: Vector
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Which entries differ by more than their error bar."""
+        return np.asarray(np.abs(self.analytic - self.numeric) > self.bar)
+
+    def ranked(self) -> NDArray[np.int_]:
+        """Indices of the wrong entries, the largest error first."""
+        wrong = np.flatnonzero(self.wrong)
+        return np.asarray(wrong[np.argsort(-np.abs(self.analytic - self.numeric)[wrong], kind="stable")])
+
+
+def compare_entries(
+    setting: Setting,
+    part: Part,
+    cotangent: Vector,
+    gradient: Vector,
+    positions: NDArray[np.int_] | None = None,
+) -> EntryComparison:
+    """Compare the entries of one primal with their differences.
+
+    Parameters
+    ----------
+    setting : Setting
+    part : Part
+        The primal.
+    cotangent, gradient : Vector
+        Weights of the outputs, and what the pullback made of them.
+    positions : ndarray of int, optional
+        The entries to compare. Default: all of the primal.
+
+    Notes
+    -----
+    The bar of an entry adds rounding (``4‖g∘e‖₂/h``), half of the gap between the one-sided slopes (a value between
+    them is no error) and the tolerance of the dtype on the scale of the whole gradient.
+    """
+    steps = _STEPS[setting.function.precision.dtype.name] * scales_by_entry(setting)
+    entries = _differentiate(setting, part, cotangent, steps, positions)
+    analytic = gradient[entries.positions]
+    weighted = float(np.linalg.norm(cotangent * setting.noise))
+    rounding = 2 * SIGMAS * weighted / entries.distance
+    scale = float(np.sqrt(np.mean(entries.value**2)))
+    tolerance = setting.probe.analytic_precision.analytic_tolerance
+    bar = rounding + entries.gap / 2 + tolerance * (scale + np.abs(entries.value))
+    return EntryComparison(part, entries.positions, analytic, entries.value, bar)
+
+
+def confirm_entry(setting: Setting, position: int) -> Examination:
+    """Examine one entry alone, by a ladder of its own."""
+    single = np.zeros(setting.space.size)
+    single[position] = scales_by_entry(setting)[position]
+    return examine_twice(setting, single, single)
+
+
+def _differentiate(
+    setting: Setting, part: Part, cotangent: Vector, steps: Vector, positions: NDArray[np.int_] | None
+) -> Entries:
+    if positions is None:
+        stacked = StackedDifferences.where_separable(setting) if setting.function.precision is DOUBLE else None
+        if stacked is not None and stacked.covers(part):
+            return stacked.differentiate(part, cotangent, steps)
+        positions = np.arange(part.start, part.stop)
+    return entry_gradient(setting.function, setting.point, setting.outputs, cotangent, positions, steps)

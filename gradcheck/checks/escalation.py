@@ -1,0 +1,142 @@
+"""A disagreement looked at closely: a ladder of steps, outputs that are not smooth left out, an error bar, a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from gradcheck.checks.projected import entry_resolution
+from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.numeric.ladder import RATIO, Rung, Slopes, climb, read
+from gradcheck.numeric.precision import DOUBLE
+from gradcheck.numeric.space import Vector
+
+State: TypeAlias = Literal["right", "wrong", "unknown"]
+
+_RUNGS = 3
+_MAX_RUNGS = 9
+#: Roundings that any pullback may make on the way to a projection.
+_ANALYTIC_ROUNDINGS = 64.0
+#: Truncation errors of different outputs are added as if independent (the cotangent's signs are random).
+_TRUNCATION_SIGMAS = 3.0
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a ladder along one tangent says of the gradient.
+
+    Attributes
+    ----------
+    state : {"right", "wrong", "unknown"}
+    analytic, numeric, bar : float
+        ``⟨A, d⟩``, ``⟨g, J d⟩`` and how far apart they may be.
+    scale : float
+        Size of the terms that were summed.
+    resolution : float
+        As in `gradcheck.checks.projected.Test`.
+    slopes : Slopes
+    cotangent : Vector
+        Zero on the outputs that are not smooth.
+    gradient : Vector
+        The pullback of `cotangent`.
+    tangent : Vector
+    """
+
+    state: State
+    analytic: float
+    numeric: float
+    bar: float
+    scale: float
+    resolution: float
+    slopes: Slopes
+    cotangent: Vector
+    gradient: Vector
+    tangent: Vector
+
+    @property
+    def judged(self) -> float:
+        """Share of the outputs that were smooth."""
+        return float(np.mean(self.slopes.smooth))
+
+
+def examine(setting: Setting, tangent: Vector) -> Examination:
+    """Examine the gradient along one tangent, with a fresh cotangent."""
+    cotangent = setting.cotangent()
+    rungs = _climb_until_clear(setting, tangent)
+    found = _judge(setting, read(rungs, setting.noise, setting.function.precision), cotangent, tangent, 0.0)
+    if found.state == "right" and found.judged > 0.5:
+        return found
+    before = setting.function.precision
+    if setting.measure() and setting.function.precision is not before:
+        rungs = _climb_until_clear(setting, tangent)
+    slopes = read(rungs, setting.noise, setting.function.precision)
+    spread = setting.analytic_spread(np.where(slopes.smooth, cotangent, 0.0), slopes.taken)
+    return _judge(setting, slopes, cotangent, tangent, spread)
+
+
+def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examination:
+    """Examine along one tangent; call the gradient wrong only if it is wrong along the second one too."""
+    found = examine(setting, first)
+    if found.state != "wrong":
+        return found
+    again = examine(setting, second)
+    return found if again.state == "wrong" else again
+
+
+def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
+    """Climb a ladder, in float64 down to steps so small that kinks beside the point are left behind."""
+    function = setting.function
+    step = function.precision.first_step
+    rungs: tuple[Rung, ...] = ()
+    while len(rungs) < _MAX_RUNGS:
+        rungs += climb(function, setting.point, setting.outputs, tangent, step, _RUNGS)
+        slopes = read(rungs, setting.noise, function.precision)
+        if function.precision is not DOUBLE or not _may_clear_up(slopes, len(rungs)):
+            break
+        step = rungs[-1].step / RATIO
+    return rungs
+
+
+def _may_clear_up(slopes: Slopes, climbed: int) -> bool:
+    rough = ~slopes.smooth
+    if rough.any():
+        # The gap of a kink close by looks constant on large steps: the first look is not trusted.
+        return climbed == _RUNGS or bool((rough & ~slopes.at_point).any())
+    return bool(np.mean(slopes.truncation) > 1e-6 * np.sqrt(np.mean(slopes.value**2)))
+
+
+def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector, spread: float) -> Examination:
+    weights = np.where(slopes.smooth, cotangent, 0.0)
+    gradient = setting.linearization.pullback(weights) if slopes.smooth.any() else np.zeros(setting.space.size)
+    terms = gradient * slopes.taken
+    weighted = weights * slopes.value
+    analytic, numeric = float(terms.sum()), float(weighted.sum())
+    scale = float(max(np.linalg.norm(terms), np.linalg.norm(weighted)))
+    rounding = SIGMAS * float(np.linalg.norm(weights * slopes.rounding))
+    truncation = _TRUNCATION_SIGMAS * float(np.linalg.norm(weights * slopes.truncation))
+    own = _ANALYTIC_ROUNDINGS * setting.probe.analytic_precision.unit * scale
+    bar = rounding + truncation + max(own, 2 * SIGMAS * spread)
+    found = Examination(
+        "unknown",
+        analytic,
+        numeric,
+        bar,
+        scale,
+        entry_resolution(setting.space, setting.point, gradient, bar),
+        slopes,
+        weights,
+        gradient,
+        tangent,
+    )
+    return replace(found, state=_state(found, setting))
+
+
+def _state(found: Examination, setting: Setting) -> State:
+    if not found.slopes.smooth.any():
+        return "unknown"
+    if abs(found.analytic - found.numeric) > found.bar:
+        return "wrong"
+    coarsest = max(setting.probe.analytic_precision, setting.function.precision, key=lambda p: p.unit)
+    return "right" if found.bar <= coarsest.allowed * found.scale or found.scale == 0.0 else "unknown"

@@ -1,0 +1,109 @@
+"""Where a forward is a polynomial of degree two at most along a tangent, its central difference is exact at any step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck.checks.probe import FormError, SubjectRaisedError
+from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.numeric.function import evaluate_pair
+from gradcheck.numeric.ladder import a_priori_noise
+from gradcheck.numeric.space import Vector
+
+#: Relative error that long sums may make on either side, beside the rounding of the outputs.
+TOLERANCE = 1e-12
+#: The slopes at two steps are the same if they differ by no more roundings of the outputs than this.
+_SAME = 64.0
+#: Beyond this many primals they are tried together only.
+_MAX_PRIMALS = 4
+
+
+@dataclass(frozen=True)
+class ExactTest:
+    """A comparison in which the numeric side has no truncation error.
+
+    Attributes
+    ----------
+    primals : tuple of str
+        The arguments moved, in which the function is linear (two of them together: at most bilinear).
+    analytic, numeric, bar : float
+    """
+
+    primals: tuple[str, ...]
+    analytic: float
+    numeric: float
+    bar: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two values agree within the bar."""
+        return abs(self.analytic - self.numeric) <= self.bar
+
+
+def exact_tests(setting: Setting) -> Iterator[ExactTest]:
+    """Find the arguments in which the function is linear, and compare there with steps as large as the arguments.
+
+    Notes
+    -----
+    Tested, not believed: along a tangent d the slopes ``(f(p + t·d) - f(p - t·d))/2t`` at t = 1 and t = 2 must be
+    equal to rounding, which makes the third difference vanish, and the bend ``f(p + t·d) - 2f(p) + f(p - t·d)`` must
+    grow fourfold, which a kink at the point does not do. First all primals move together, which a bilinear layer
+    such as a convolution allows; if that fails each primal moves alone. Four evaluations each.
+    """
+    names = tuple(part.name for part in setting.space)
+    together = _exact_test(setting, names, setting.tangent())
+    if together is not None:
+        yield together
+    elif 1 < len(names) <= _MAX_PRIMALS:
+        for name in names:
+            alone = _exact_test(setting, (name,), setting.space.restrict(setting.tangent(), name))
+            if alone is not None:
+                yield alone
+
+
+def _exact_test(setting: Setting, names: tuple[str, ...], tangent: Vector) -> ExactTest | None:
+    moved = _exact_slope(setting, tangent)
+    if moved is None:
+        return None
+    slope, taken, noise = moved
+    cotangent = setting.cotangent()
+    gradient = setting.linearization.pullback(cotangent)
+    terms = gradient * taken
+    analytic, numeric = float(terms.sum()), float(np.dot(cotangent, slope))
+    scale = float(max(np.linalg.norm(terms), np.linalg.norm(cotangent * slope)))
+    bar = TOLERANCE * scale + 2 * SIGMAS * float(np.linalg.norm(cotangent * noise))
+    found = ExactTest(names, analytic, numeric, bar)
+    if found.agrees:
+        return found
+    # Ill-conditioned sums are no fault: see how far rounding alone moves the analytic side.
+    spread = setting.analytic_spread(cotangent, taken)
+    return ExactTest(names, analytic, numeric, bar + 2 * SIGMAS * spread)
+
+
+def _exact_slope(setting: Setting, tangent: Vector) -> tuple[Vector, Vector, Vector] | None:
+    """Return slope, direction taken and noise per output, or None where the function is not linear enough."""
+    try:
+        near = evaluate_pair(setting.function, setting.point, tangent)
+        if not _finite(near.plus, near.minus):
+            return None
+        far = evaluate_pair(setting.function, setting.point, 2 * tangent)
+    except (SubjectRaisedError, FormError):
+        # Moving as far as this may leave the domain of the function; it is then not linear.
+        return None
+    if not _finite(far.plus, far.minus):
+        return None
+    slope, wide = (near.plus - near.minus) / 2, (far.plus - far.minus) / 4
+    largest = np.max(np.abs([near.plus, near.minus, far.plus, far.minus, setting.outputs]), axis=0)
+    noise = np.maximum(a_priori_noise(largest, setting.function.precision), setting.noise)
+    bend = near.plus - 2 * setting.outputs + near.minus
+    wide_bend = far.plus - 2 * setting.outputs + far.minus
+    if (np.abs(slope - wide) > _SAME * noise).any() or (np.abs(wide_bend - 4 * bend) > 4 * _SAME * noise).any():
+        return None
+    return slope, near.displacement / 2, noise
+
+
+def _finite(*vectors: Vector) -> bool:
+    return all(bool(np.isfinite(vector).all()) for vector in vectors)

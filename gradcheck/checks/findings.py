@@ -1,0 +1,152 @@
+"""What the checks found, put into the words and fields of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradcheck.checks.escalation import Examination
+from gradcheck.checks.exact import ExactTest
+from gradcheck.checks.gradient import GradientEvidence
+from gradcheck.checks.kinks import KinkFault, KinkVerdict
+from gradcheck.checks.localize import WrongGradient
+from gradcheck.checks.setting import Setting
+from gradcheck.numeric.space import Space
+from gradcheck.reports.report import CaseId, Failure
+
+
+def gradient_failures(setting: Setting, evidence: GradientEvidence, case: CaseId) -> Iterator[Failure]:
+    """Return a failure for each gradient that was found wrong."""
+    for wrong in evidence.wrong:
+        yield _wrong_gradient(setting, wrong, case)
+    for found in evidence.disagreements:
+        yield _disagreement(setting, found, case)
+    for kink in evidence.kinks:
+        worst: dict[str, tuple[KinkFault, int]] = {}
+        for fault in kink.faults:
+            name = setting.space.locate(fault.position)[0]
+            known, count = worst.get(name, (fault, 0))
+            worst[name] = (max(known, fault, key=lambda one: abs(one.analytic)), count + 1)
+        for fault, count in worst.values():
+            yield _kink_fault(setting, kink, fault, count, case)
+
+
+def exact_failure(test: ExactTest, case: CaseId) -> Failure:
+    """Return the failure of a comparison along a linear argument."""
+    names = " and ".join(test.primals)
+    relative = abs(test.analytic - test.numeric) / max(abs(test.numeric), abs(test.analytic))
+    return Failure(
+        "linear",
+        case,
+        f"the forward is linear in {names}, so that the difference is exact there: the gradient is off by "
+        f"{relative:.1g} of it, more than float64 rounding explains; "
+        f"{'a hidden float32 cast does this' if relative < 1e-5 else 'a small wrong term does this'}",
+        primal=test.primals[0] if len(test.primals) == 1 else None,
+        analytic=test.analytic,
+        numeric=test.numeric,
+        error_bar=test.bar,
+    )
+
+
+def precision_failure(setting: Setting, case: CaseId) -> Failure | None:
+    """Return the failure of a forward that computes in a lower precision than its primals have, undeclared."""
+    if setting.measured is None:
+        return None
+    seen, promised = setting.measured.precision, setting.probe.numeric_dtype
+    if seen.unit <= promised.unit or setting.declared is not None:
+        return None
+    word = {"float32": "single-precision", "float16": "half-precision"}[seen.dtype.name]
+    return Failure(
+        "precision",
+        case,
+        f"the forward computes in {seen.dtype} although its primals are {promised.dtype}: it does not move when they "
+        f"move by a few {promised.dtype} roundings; if that is meant, declare gradcheck.Trait({word!r})",
+    )
+
+
+def evidence_notes(evidence: GradientEvidence) -> Iterator[str]:
+    """Return what a reader should know beside the verdict."""
+    for kink in evidence.kinks:
+        if kink.conventions:
+            yield (
+                f"{kink.judged} of {kink.outputs} outputs at a kink judged by one-sided slopes: "
+                f"{'; '.join(kink.conventions)}"
+            )
+    for name in evidence.vacuous:
+        yield (
+            f"the gradient of {name!r} is zero on both sides, which tells nothing: is every unit dead, "
+            f"is the softmax over one class, is the output normalised?"
+        )
+    yield from evidence.unclear
+
+
+def _wrong_gradient(setting: Setting, wrong: WrongGradient, case: CaseId) -> Failure:
+    sentences = [_extent(wrong)]
+    if wrong.ratio is not None:
+        sentences.append(f"analytic = {wrong.ratio:.6g} × numeric in every entry")
+    if wrong.outputs:
+        form = setting.linearization.form
+        sentences.append(f"the error enters through {_outputs(wrong.outputs, form.space, form.is_tuple)}")
+    return Failure(
+        "gradient",
+        case,
+        "; ".join(sentences),
+        primal=wrong.part.name,
+        index=wrong.index,
+        analytic=wrong.analytic,
+        numeric=wrong.numeric,
+        error_bar=wrong.bar,
+        wrong_entries=wrong.wrong_entries if wrong.index is not None else None,
+        entries=wrong.part.size,
+        sampled=wrong.sampled,
+    )
+
+
+def _extent(wrong: WrongGradient) -> str:
+    name = wrong.part.name
+    if wrong.index is None:
+        return (
+            f"the gradient of {name!r} along a random tangent is not the slope of the forward; "
+            f"no single entry is off by more than its own error bar"
+        )
+    about = "about " if wrong.sampled else ""
+    return f"{about}{wrong.wrong_entries:,} of the {wrong.part.size:,} entries of the gradient of {name!r} are wrong"
+
+
+def _outputs(positions: tuple[int, ...], space: Space, is_tuple: bool) -> str:
+    def place(position: int) -> str:
+        name, index = space.locate(position)
+        text = str(list(index))
+        return f"output {name}{text}" if is_tuple else text
+
+    word = "one output" if len(positions) == 1 else f"{len(positions)} outputs"
+    return f"{word} of {space.size:,}: {', '.join(map(place, positions))}"
+
+
+def _disagreement(setting: Setting, found: Examination, case: CaseId) -> Failure:
+    moved = [part.name for part in setting.space if found.tangent[part.slice].any()]
+    return Failure(
+        "gradient",
+        case,
+        f"the gradient along a random tangent of {', '.join(moved)} is not the slope of the forward",
+        primal=moved[0] if len(moved) == 1 else None,
+        analytic=found.analytic,
+        numeric=found.numeric,
+        error_bar=found.bar,
+    )
+
+
+def _kink_fault(setting: Setting, kink: KinkVerdict, fault: KinkFault, count: int, case: CaseId) -> Failure:
+    name, index = setting.space.locate(fault.position)
+    return Failure(
+        "kink",
+        case,
+        f"{fault.sentence} ({kink.judged} of {kink.outputs} outputs at a kink were judged)",
+        primal=name,
+        index=index,
+        analytic=fault.analytic,
+        numeric=(fault.low + fault.high) / 2,
+        error_bar=(fault.high - fault.low) / 2,
+        wrong_entries=count,
+        entries=setting.space.part(name).size,
+        sampled=kink.judged < kink.outputs,
+    )

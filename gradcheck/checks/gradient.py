@@ -1,0 +1,279 @@
+"""Is the gradient right? The stages in their order: projected, escalated, kinks, localised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradcheck.checks.escalation import Examination, examine_twice
+from gradcheck.checks.kinks import KinkVerdict, judge_kinks
+from gradcheck.checks.localize import WrongGradient, localize
+from gradcheck.checks.projected import (
+    ZERO_SHARE,
+    Difference,
+    Test,
+    compare,
+    difference,
+    entry_resolution,
+    pair_up,
+    small_primals,
+)
+from gradcheck.checks.setting import Setting
+from gradcheck.numeric.directions import uniform_tangent, zeros_held_tangent
+from gradcheck.numeric.precision import DOUBLE
+from gradcheck.numeric.space import Vector
+
+#: Where fewer of the outputs than this are smooth, gentler tangents are tried.
+_ENOUGH_JUDGED = 0.5
+
+
+@dataclass
+class GradientEvidence:
+    """What the stages found.
+
+    Attributes
+    ----------
+    wrong : list of WrongGradient
+        Gradients that are wrong, taken apart.
+    disagreements : list of Examination
+        Projections that are wrong, where taking apart was not asked for or found nothing.
+    kinks : list of KinkVerdict
+    unclear : list of str
+        Why something could not be told.
+    vacuous : list of str
+        Primals whose gradient is zero on both sides.
+    resolution : float or None
+    judged : dict of str to float
+        Per primal the share of (entries × outputs) that smooth differences judged.
+    """
+
+    wrong: list[WrongGradient] = field(default_factory=list)
+    disagreements: list[Examination] = field(default_factory=list)
+    kinks: list[KinkVerdict] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    vacuous: list[str] = field(default_factory=list)
+    resolution: float | None = None
+    judged: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether anything was found wrong."""
+        return bool(self.wrong or self.disagreements or any(kink.faults for kink in self.kinks))
+
+
+def check_gradient(setting: Setting, trials: int = 2, take_apart: bool = True) -> GradientEvidence:
+    """Check the gradient of every primal.
+
+    Parameters
+    ----------
+    setting : Setting
+    trials : int
+        Tangents and cotangents of the projected check.
+    take_apart : bool
+        Whether to localise what is wrong.
+    """
+    evidence = GradientEvidence(judged=dict.fromkeys((part.name for part in setting.space), 1.0))
+    screen = _Screen(setting, trials, evidence)
+    for names in screen.suspects() if setting.function.precision is DOUBLE else screen.everything():
+        _escalate(setting, names, evidence, take_apart)
+    return evidence
+
+
+class _Screen:
+    """The projected check: settles most subjects, names the suspects in the others."""
+
+    def __init__(self, setting: Setting, trials: int, evidence: GradientEvidence) -> None:
+        self._setting = setting
+        self._evidence = evidence
+        self._cotangents = [setting.cotangent() for _ in range(trials)]
+        self._trials = trials
+
+    def everything(self) -> list[tuple[str, ...]]:
+        """Return what to escalate where the forward has no float64: all primals, and small ones by themselves."""
+        gradient = self._setting.linearization.pullback(self._cotangents[0])
+        tangent = self._setting.tangent()
+        return [_all(self._setting), *((name,) for name in small_primals(self._setting.space, gradient, tangent))]
+
+    def suspects(self) -> list[tuple[str, ...]]:
+        """Run the tests; return the groups of primals whose tests disagree or meet a kink."""
+        setting = self._setting
+        moved = [self._move(setting.tangent()) for _ in range(self._trials)]
+        trios = pair_up(setting.linearization, self._cotangents, moved)
+        tests = [self._compare(*trio) for trio in trios]
+        small = small_primals(setting.space, trios[0][1], moved[0].taken)
+        suspects = []
+        if not all(test.agrees for test in tests) or any(one.kinked for one in moved):
+            suspects.append(_all(setting))
+        gradients = [gradient for _, gradient, _ in trios[:: self._trials]]
+        for name in small if len(setting.space.parts) > 1 else []:
+            if not self._small_agrees(name, gradients, tests[0].scale):
+                suspects.append((name,))
+        self._note_vacuous(gradients, small)
+        if not suspects:
+            large = [part.name for part in setting.space if part.name not in small]
+            self._settle(trios, tests, large)
+        return suspects
+
+    def _small_agrees(self, name: str, gradients: Sequence[Vector], joint_scale: float) -> bool:
+        setting = self._setting
+        moved = self._move(setting.space.restrict(setting.tangent(), name))
+        zero = ZERO_SHARE * joint_scale
+        tests = [
+            self._compare(cotangent, gradient, moved, extra=zero)
+            for cotangent, gradient in zip(self._cotangents, gradients, strict=True)
+        ]
+        silent = all(abs(test.analytic) <= zero and abs(test.numeric) <= test.tolerance for test in tests)
+        if silent and all(test.scale <= 10 * test.tolerance for test in tests):
+            self._evidence.vacuous.append(name)
+        return all(test.agrees for test in tests) and not moved.kinked
+
+    def _note_vacuous(self, gradients: Sequence[Vector], small: Sequence[str]) -> None:
+        """A gradient that is exactly zero for every cotangent is vacuous; among several it had its own trial."""
+        parts = self._setting.space.parts
+        if len(parts) == 1 and small and not any(gradient.any() for gradient in gradients):
+            self._evidence.vacuous.append(parts[0].name)
+
+    def _settle(
+        self, trios: Sequence[tuple[Vector, Vector, Difference]], tests: Sequence[Test], names: Sequence[str]
+    ) -> None:
+        resolutions = [
+            entry_resolution(self._setting.space, self._setting.point, gradient, test.tolerance, names)
+            for (_, gradient, _), test in zip(trios, tests, strict=True)
+        ]
+        best = min(resolutions) if names else 0.0
+        if best > 0:
+            self._evidence.resolution = best
+
+    def _move(self, tangent: Vector) -> Difference:
+        return difference(self._setting.function, self._setting.point, self._setting.outputs, tangent)
+
+    def _compare(self, cotangent: Vector, gradient: Vector, moved: Difference, extra: float = 0.0) -> Test:
+        setting = self._setting
+        return compare(
+            setting.space,
+            setting.point,
+            setting.outputs,
+            gradient,
+            cotangent,
+            moved,
+            setting.probe.analytic_precision,
+            extra,
+        )
+
+
+def _all(setting: Setting) -> tuple[str, ...]:
+    return tuple(part.name for part in setting.space)
+
+
+def _escalate(setting: Setting, names: tuple[str, ...], evidence: GradientEvidence, take_apart: bool) -> None:
+    found = examine_twice(setting, *(_moving(setting, setting.tangent(), names) for _ in range(2)))
+    if _settle_wrong(setting, found, evidence, take_apart):
+        return
+    for name in names:
+        evidence.judged[name] = min(evidence.judged[name], found.judged)
+    _keep_resolution(found, evidence)
+    if found.judged < 1.0:
+        _judge_rough(setting, names, found, evidence, take_apart)
+    elif found.state == "unknown":
+        evidence.unclear.append(_too_noisy(found, names))
+    _note_zero(setting, names, found, evidence)
+
+
+def _judge_rough(
+    setting: Setting,
+    names: tuple[str, ...],
+    found: Examination,
+    evidence: GradientEvidence,
+    take_apart: bool,
+) -> None:
+    """Some outputs are not smooth along random tangents: try gentler ones, then one-sided slopes."""
+    together = _moving(setting, uniform_tangent(setting.space, setting.point), names)
+    if _settle_wrong(setting, examine_twice(setting, together, together), evidence, take_apart):
+        return
+    if found.judged < _ENOUGH_JUDGED:
+        for name in names:
+            if _judge_alone(setting, name, evidence, take_apart):
+                return
+    kinked = found.slopes.at_point
+    if kinked.any():
+        verdict = judge_kinks(setting, kinked)
+        evidence.kinks.append(verdict)
+        if verdict.judged == kinked.size == verdict.outputs:
+            return
+    for name in names:
+        if evidence.judged[name] == 0.0 and not _all_kinks_judged(evidence):
+            evidence.unclear.append(
+                f"every difference with respect to {name!r} met a kink or a tie; other values of the primals would help"
+            )
+
+
+def _judge_alone(setting: Setting, name: str, evidence: GradientEvidence, take_apart: bool) -> bool:
+    """Move one primal alone, then with its zeros held; return whether it is wrong."""
+    part = setting.space.part(name)
+    tangents = (
+        (1.0, lambda: setting.tangent()),
+        (
+            float(np.mean(setting.point[part.slice] != 0)),
+            lambda: zeros_held_tangent(setting.space, setting.point, setting.rng),
+        ),
+    )
+    for share, draw in tangents:
+        pair = [_moving(setting, draw(), (name,)) for _ in range(2)]
+        found = examine_twice(setting, *pair)
+        if _settle_wrong(setting, found, evidence, take_apart):
+            return True
+        if found.state == "right":
+            evidence.judged[name] = max(evidence.judged[name], found.judged * share)
+            _keep_resolution(found, evidence)
+        if evidence.judged[name] >= _ENOUGH_JUDGED:
+            break
+    return False
+
+
+def _settle_wrong(setting: Setting, found: Examination, evidence: GradientEvidence, take_apart: bool) -> bool:
+    if found.state != "wrong":
+        return False
+    wrong = localize(setting, found) if take_apart else []
+    evidence.wrong += wrong
+    if not wrong:
+        evidence.disagreements.append(found)
+    return True
+
+
+def _keep_resolution(found: Examination, evidence: GradientEvidence) -> None:
+    if found.state == "right" and found.resolution > 0:
+        evidence.resolution = max(evidence.resolution or 0.0, found.resolution)
+
+
+def _note_zero(setting: Setting, names: tuple[str, ...], found: Examination, evidence: GradientEvidence) -> None:
+    if found.state == "right" and found.judged == 1.0:
+        for name in names:
+            part = setting.space.part(name)
+            if not found.gradient[part.slice].any() and found.scale == 0.0 and name not in evidence.vacuous:
+                evidence.vacuous.append(name)
+
+
+def _moving(setting: Setting, tangent: Vector, names: tuple[str, ...]) -> Vector:
+    if names == _all(setting):
+        return tangent
+    moved = np.zeros_like(tangent)
+    for name in names:
+        part = setting.space.part(name)
+        moved[part.slice] = tangent[part.slice]
+    return moved
+
+
+def _all_kinks_judged(evidence: GradientEvidence) -> bool:
+    return bool(evidence.kinks) and all(kink.judged > 0 and not kink.faults for kink in evidence.kinks)
+
+
+def _too_noisy(found: Examination, names: tuple[str, ...]) -> str:
+    share = found.bar / found.scale if found.scale else float("inf")
+    return (
+        f"the error bar of the numeric gradient with respect to {', '.join(names)} is {share:.1g} of its size; "
+        f"float64, or values of ordinary size, would help"
+    )
+
+

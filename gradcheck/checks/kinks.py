@@ -1,0 +1,268 @@
+"""Kinks and ties: outputs without a derivative at the point, judged by the one-sided slopes of single entries.
+
+For one such output at a time the cotangent is one-hot, so that the analytic values belong to that output alone.
+Accepted is a value between the two one-sided slopes of its entry. Over entries that are tied with each other the sum
+of the values must be the slope along moving them together, where that is smooth: this accepts "first", "last" and
+"even split", and refuses "every tied maximum gets everything".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.numeric.directions import scales, signed_random
+from gradcheck.numeric.function import evaluate_pair
+from gradcheck.numeric.ladder import RATIO, climb, read
+from gradcheck.numeric.precision import DOUBLE
+from gradcheck.numeric.space import Vector
+
+#: Kinked outputs that are looked at.
+SAMPLE = 6
+#: An output that depends on more entries than this is not taken apart.
+MAX_ENTRIES = 64
+#: One-sided slopes need a small step: kinks beside the point must stay outside.
+_STEP = {"float64": 1e-6, "float32": 1e-3, "float16": 5e-2}
+_MAX_PAIRS = 1500
+
+
+@dataclass(frozen=True)
+class KinkFault:
+    """An analytic value that no convention allows.
+
+    Attributes
+    ----------
+    position : int
+        Entry of the primals' vector.
+    analytic : float
+    low, high : float
+        What would have been accepted, error bar included.
+    sentence : str
+    """
+
+    position: int
+    analytic: float
+    low: float
+    high: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class KinkVerdict:
+    """What was found at the kinks.
+
+    Attributes
+    ----------
+    outputs : int
+        How many outputs have a kink at the point.
+    judged : int
+        How many of them were judged.
+    conventions : tuple of str
+        Names of the conventions found.
+    faults : tuple of KinkFault
+    """
+
+    outputs: int
+    judged: int
+    conventions: tuple[str, ...]
+    faults: tuple[KinkFault, ...]
+
+
+@dataclass(frozen=True)
+class _OneSided:
+    """One-sided slopes of one output along one entry, with their error bar."""
+
+    position: int
+    below: float
+    above: float
+    bar: float
+
+    @property
+    def kinked(self) -> bool:
+        return abs(self.above - self.below) > 4 * self.bar
+
+    @property
+    def low(self) -> float:
+        return min(self.below, self.above) - self.bar
+
+    @property
+    def high(self) -> float:
+        return max(self.below, self.above) + self.bar
+
+
+def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
+    """Judge a sample of the outputs that are marked in `kinked`."""
+    positions = np.flatnonzero(kinked)
+    sample = np.sort(setting.rng.permutation(positions)[:SAMPLE])
+    unit = scales_by_entry(setting)
+    conventions: set[str] = set()
+    faults: list[KinkFault] = []
+    judged = 0
+    for output, entries in zip(sample, _influences(setting, sample, unit), strict=True):
+        if entries is None:
+            continue
+        judged += 1
+        values = setting.linearization.pullback(_one_hot(setting, int(output)))
+        slopes = [_one_sided(setting, entry, int(output), unit) for entry in entries]
+        found = [*_outside(values, slopes), *_leaks(setting, values, entries), *_unbalanced(setting, values, slopes, int(output), unit)]
+        faults += found
+        if not found:
+            conventions |= set(_conventions(setting, values, slopes))
+    return KinkVerdict(positions.size, judged, tuple(sorted(conventions)), tuple(faults))
+
+
+def scales_by_entry(setting: Setting) -> Vector:
+    """Return the natural size of a move of each entry: the root mean square of its array."""
+    factors = scales(setting.space, setting.point)
+    return np.concatenate([np.full(part.size, factor) for part, factor in zip(setting.space, factors, strict=True)])
+
+
+def _step(setting: Setting) -> float:
+    return _STEP[setting.function.precision.dtype.name]
+
+
+def _one_hot(setting: Setting, output: int) -> Vector:
+    cotangent = np.zeros(setting.outputs.size)
+    cotangent[output] = 1.0
+    return cotangent
+
+
+def _influences(setting: Setting, outputs: NDArray[np.int_], unit: Vector) -> list[list[int] | None]:
+    """Find by halving which entries move each output; None where there are too many.
+
+    A group of entries that moves none of the outputs, neither up nor down, is dropped whole.
+    """
+    found: list[list[int]] = [[] for _ in outputs]
+    base = setting.outputs[outputs]
+    direction = unit * signed_random(setting.space.size, setting.rng) * _step(setting)
+    groups = [np.arange(setting.space.size)]
+    pairs = 0
+    while groups:
+        group = groups.pop()
+        pairs += 1
+        if pairs > _MAX_PAIRS or max(map(len, found)) > MAX_ENTRIES:
+            return [None for _ in outputs]
+        step = np.zeros(setting.space.size)
+        step[group] = direction[group]
+        pair = evaluate_pair(setting.function, setting.point, step)
+        moved = (pair.plus[outputs] != base) | (pair.minus[outputs] != base)
+        if not moved.any():
+            continue
+        if group.size == 1:
+            for k in np.flatnonzero(moved):
+                found[k].append(int(group[0]))
+            continue
+        groups += [group[group.size // 2 :], group[: group.size // 2]]
+    return [sorted(entries) for entries in found]
+
+
+def _one_sided(setting: Setting, entry: int, output: int, unit: Vector) -> _OneSided:
+    """Extrapolate the one-sided slopes from two steps: four evaluations."""
+    wide = _raw_slopes(setting, entry, output, unit, _step(setting))
+    narrow = _raw_slopes(setting, entry, output, unit, _step(setting) / RATIO)
+    noise = SIGMAS * float(setting.noise[output]) * RATIO / (_step(setting) * unit[entry])
+    bar = noise + max(abs(wide[0] - narrow[0]), abs(wide[1] - narrow[1])) / 2
+    return _OneSided(entry, narrow[0], narrow[1], bar)
+
+
+def _raw_slopes(setting: Setting, entry: int, output: int, unit: Vector, step: float) -> tuple[float, float]:
+    move = np.zeros(setting.space.size)
+    move[entry] = step * unit[entry]
+    above, below = setting.function.round(setting.point + move), setting.function.round(setting.point - move)
+    up, down = float(above[entry] - setting.point[entry]), float(setting.point[entry] - below[entry])
+    base = setting.outputs[output]
+    return (
+        float(base - setting.function.evaluate(below)[output]) / down,
+        float(setting.function.evaluate(above)[output] - base) / up,
+    )
+
+
+def _outside(values: Vector, slopes: list[_OneSided]) -> Iterator[KinkFault]:
+    for one in slopes:
+        value = float(values[one.position])
+        margin = 1e-9 * abs(value)
+        if not one.low - margin <= value <= one.high + margin:
+            yield KinkFault(
+                one.position,
+                value,
+                one.low,
+                one.high,
+                f"at a kink the one-sided slopes are {one.below:.6g} and {one.above:.6g}: "
+                f"expected a value between them, got {value:.6g}",
+            )
+
+
+def _leaks(setting: Setting, values: Vector, entries: list[int]) -> Iterator[KinkFault]:
+    """Entries that do not move the output must have gradient zero."""
+    outside = np.abs(values)
+    outside[entries] = 0.0
+    position = int(np.argmax(outside))
+    floor = 64 * setting.probe.analytic_precision.unit * float(np.abs(values).max())
+    if outside[position] > floor:
+        value = float(values[position])
+        yield KinkFault(
+            position, value, 0.0, 0.0, f"the output does not depend on this entry: expected 0, got {value:.6g}"
+        )
+
+
+def _unbalanced(
+    setting: Setting, values: Vector, slopes: list[_OneSided], output: int, unit: Vector
+) -> Iterator[KinkFault]:
+    for part in setting.space:
+        tied = [one.position for one in slopes if one.kinked and part.start <= one.position < part.stop]
+        if len(tied) < 2:
+            continue
+        together = np.zeros(setting.space.size)
+        together[tied] = unit[tied]
+        first = _step(setting) if setting.function.precision is DOUBLE else setting.function.precision.first_step
+        rungs = climb(setting.function, setting.point, setting.outputs, together, first * RATIO, 2)
+        joint = read(rungs, setting.noise, setting.function.precision)
+        if not joint.smooth[output]:
+            continue
+        bar = SIGMAS * float(joint.rounding[output]) + float(joint.truncation[output])
+        bar += 64 * setting.probe.analytic_precision.unit * abs(float(joint.value[output]))
+        total, slope = float(np.dot(values, joint.taken)), float(joint.value[output])
+        if abs(total - slope) > bar:
+            scale = unit[tied[0]]
+            worst = tied[int(np.argmax(np.abs(values[tied])))]
+            yield KinkFault(
+                worst,
+                float(values[worst]),
+                (slope - bar) / scale / len(tied),
+                (slope + bar) / scale / len(tied),
+                f"{len(tied)} entries are tied: moved together they change the output at the rate "
+                f"{slope / scale:.6g}, but their gradients sum to {total / scale:.6g}",
+            )
+
+
+def _conventions(setting: Setting, values: Vector, slopes: list[_OneSided]) -> Iterator[str]:
+    for part in setting.space:
+        kinked = [one for one in slopes if one.kinked and part.start <= one.position < part.stop]
+        if len(kinked) == 1:
+            yield f"kink in {part.name}: {_side(kinked[0], float(values[kinked[0].position]))}"
+        elif kinked:
+            yield f"tie in {part.name}: {_share(values[[one.position for one in kinked]])}"
+
+
+def _side(one: _OneSided, value: float) -> str:
+    place = (value - one.below) / (one.above - one.below)
+    names = {0.0: "the slope from the left", 1.0: "the slope from the right", 0.5: "the mean of both slopes"}
+    for at, name in names.items():
+        if abs(place - at) < 1e-3:
+            return name
+    return f"{place:.3g} of the way from the left slope to the right one"
+
+
+def _share(values: Vector) -> str:
+    largest = float(np.abs(values).max())
+    live = np.flatnonzero(np.abs(values) > 1e-6 * largest)
+    if largest == 0.0 or live.size == 0:
+        return "nobody gets anything"
+    if live.size == 1:
+        return {0: "the first gets all", values.size - 1: "the last gets all"}.get(int(live[0]), "one gets all")
+    even = live.size == values.size and np.ptp(values) < 1e-3 * largest
+    return "an even split" if even else "an uneven split"

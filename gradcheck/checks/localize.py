@@ -1,0 +1,203 @@
+"""Where a wrong gradient is wrong: which primals, which entries, through which outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.checks.entrywise import EntryComparison, compare_entries, confirm_entry
+from gradcheck.checks.escalation import Examination, examine_twice
+from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.numeric.function import evaluate_pair
+from gradcheck.numeric.space import Part, Vector
+
+#: A search stops when it has found so many entries.
+ENOUGH = 8
+#: A gradient with no more entries than this is compared entry by entry.
+_ALL_ENTRIES = 8192
+#: Of a larger one so many entries are drawn to estimate the share that is wrong.
+_SAMPLE = 64
+_CONFIRM = 3
+
+
+@dataclass(frozen=True)
+class WrongGradient:
+    """What is known of the wrong gradient of one primal.
+
+    Attributes
+    ----------
+    part : Part
+    examination : Examination
+        The projection that shows it.
+    index : tuple of int or None
+        The worst entry that a ladder of its own confirmed; None where the error is spread too thin for that.
+    analytic, numeric, bar : float
+        The values there, or those of the projection.
+    wrong_entries : int
+    sampled : bool
+        Whether `wrong_entries` was estimated from a sample.
+    ratio : float or None
+        Analytic over numeric where that is the same number in every entry.
+    outputs : tuple of int
+        Outputs (as entries of their vector) through which the error enters, where these are few.
+    """
+
+    part: Part
+    examination: Examination
+    index: tuple[int, ...] | None
+    analytic: float
+    numeric: float
+    bar: float
+    wrong_entries: int
+    sampled: bool
+    ratio: float | None
+    outputs: tuple[int, ...]
+
+
+def localize(setting: Setting, found: Examination) -> list[WrongGradient]:
+    """Take a wrong projection apart: first by primal, then by entry and by output."""
+    wrong = [(part, alone) for part in setting.space if (alone := _alone(setting, part, found)) is not None]
+    return [_localize_part(setting, part, alone) for part, alone in wrong]
+
+
+def _alone(setting: Setting, part: Part, found: Examination) -> Examination | None:
+    """Examine one primal alone; None if it is not wrong."""
+    if not found.tangent[part.slice].any():
+        return None
+    if len(setting.space.parts) == 1:
+        return found
+    tangents = (setting.space.restrict(setting.tangent(), part.name) for _ in range(2))
+    alone = examine_twice(setting, *tangents)
+    return alone if alone.state == "wrong" else None
+
+
+def compare_every_entry(setting: Setting) -> list[WrongGradient]:
+    """Compare every entry of every primal with its own difference: two forwards per entry, one pullback."""
+    cotangent = setting.cotangent()
+    gradient = setting.linearization.pullback(cotangent)
+    found = []
+    for part in setting.space:
+        comparison = compare_entries(setting, part, cotangent, gradient)
+        worst = _worst_confirmed(setting, comparison)
+        if worst is not None:
+            found.append(_wrong_entry(setting, comparison, *worst))
+    return found
+
+
+def _localize_part(setting: Setting, part: Part, found: Examination) -> WrongGradient:
+    comparison, sampled = _compare(setting, part, found)
+    outputs = _wrong_outputs(setting, found)
+    worst = _worst_confirmed(setting, comparison)
+    if worst is not None:
+        return replace(_wrong_entry(setting, comparison, *worst), sampled=sampled, outputs=outputs)
+    return WrongGradient(part, found, None, found.analytic, found.numeric, found.bar, 0, sampled, None, outputs)
+
+
+def _worst_confirmed(setting: Setting, comparison: EntryComparison) -> tuple[int, Examination] | None:
+    """Return the worst entry that a ladder of its own finds wrong too, as an index into the comparison."""
+    for candidate in comparison.ranked()[:_CONFIRM]:
+        single = confirm_entry(setting, int(comparison.positions[candidate]))
+        if single.state == "wrong":
+            return int(candidate), single
+    return None
+
+
+def _wrong_entry(
+    setting: Setting, comparison: EntryComparison, worst: int, examination: Examination
+) -> WrongGradient:
+    return WrongGradient(
+        comparison.part,
+        examination,
+        setting.space.locate(int(comparison.positions[worst]))[1],
+        float(comparison.analytic[worst]),
+        float(comparison.numeric[worst]),
+        float(comparison.bar[worst]),
+        _wrong_count(comparison),
+        False,
+        _ratio(comparison),
+        (),
+    )
+
+
+def _compare(setting: Setting, part: Part, found: Examination) -> tuple[EntryComparison, bool]:
+    if part.size <= _ALL_ENTRIES:
+        return compare_entries(setting, part, found.cotangent, found.gradient), False
+    drawn = part.start + np.sort(setting.rng.choice(part.size, _SAMPLE, replace=False))
+    sample = compare_entries(setting, part, found.cotangent, found.gradient, drawn)
+    if sample.wrong.any():
+        return sample, True
+    positions = np.array(_wrong_positions(setting, part, found), dtype=np.int_)
+    return compare_entries(setting, part, found.cotangent, found.gradient, positions), positions.size >= ENOUGH
+
+
+def _wrong_count(comparison: EntryComparison) -> int:
+    """Return how many entries are wrong, extrapolated where the comparison is a random sample of them."""
+    count, seen = int(np.count_nonzero(comparison.wrong)), comparison.positions.size
+    return max(1, round(comparison.part.size * count / seen)) if seen == _SAMPLE else count
+
+
+def _ratio(comparison: EntryComparison) -> float | None:
+    """Return analytic over numeric where one number fits every entry within the error bars."""
+    energy = float(np.dot(comparison.numeric, comparison.numeric))
+    if energy == 0.0:
+        return None
+    ratio = float(np.dot(comparison.analytic, comparison.numeric)) / energy
+    bars = comparison.bar * max(1.0, abs(ratio))
+    fits = np.abs(comparison.analytic - ratio * comparison.numeric) <= bars
+    tells = np.count_nonzero(np.abs(comparison.numeric) > 10 * comparison.bar) >= 2
+    return ratio if bool(fits.all()) and tells else None
+
+
+def _wrong_positions(setting: Setting, part: Part, found: Examination) -> list[int]:
+    """Bisect the tangent: two forwards per half, O(k log n) for k wrong entries."""
+
+    def is_wrong(group: NDArray[np.int_]) -> bool:
+        move = np.zeros(setting.space.size)
+        move[group] = found.tangent[group]
+        step = found.slopes.step
+        pair = evaluate_pair(setting.function, setting.point, step * move)
+        numeric = float(np.dot(found.cotangent, pair.plus - pair.minus)) / (2 * step)
+        analytic = float(np.dot(found.gradient, pair.displacement)) / (2 * step)
+        return abs(analytic - numeric) > _bar(setting, found, found.cotangent)
+
+    return _bisect(np.arange(part.start, part.stop), is_wrong)
+
+
+def _wrong_outputs(setting: Setting, found: Examination) -> tuple[int, ...]:
+    """Bisect the cotangent: one pullback per half and no forwards, the slopes are known. Empty if many are wrong."""
+
+    def is_wrong(group: NDArray[np.int_]) -> bool:
+        cotangent = np.zeros_like(found.cotangent)
+        cotangent[group] = found.cotangent[group]
+        numeric = float(np.dot(cotangent, found.slopes.value))
+        analytic = float(np.dot(setting.linearization.pullback(cotangent), found.slopes.taken))
+        return abs(analytic - numeric) > _bar(setting, found, cotangent)
+
+    positions = _bisect(np.flatnonzero(found.cotangent), is_wrong)
+    return tuple(positions) if len(positions) < min(ENOUGH, found.cotangent.size) else ()
+
+
+def _bar(setting: Setting, found: Examination, cotangent: Vector) -> float:
+    rounding = SIGMAS * float(np.linalg.norm(cotangent * found.slopes.rounding))
+    truncation = 3 * float(np.linalg.norm(cotangent * found.slopes.truncation))
+    return rounding + truncation + setting.probe.analytic_precision.unit * 64 * found.scale
+
+
+def _bisect(group: NDArray[np.int_], is_wrong: Callable[[NDArray[np.int_]], bool]) -> list[int]:
+    """Return up to `ENOUGH` single members for which the test fails, searching halves that fail."""
+    found: list[int] = []
+    groups = [group]
+    while groups and len(found) < ENOUGH:
+        current = groups.pop()
+        if current.size == 0 or not is_wrong(current):
+            continue
+        if current.size == 1:
+            found.append(int(current[0]))
+            continue
+        groups += [current[current.size // 2 :], current[: current.size // 2]]
+    return found
+
+

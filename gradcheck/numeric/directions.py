@@ -1,0 +1,55 @@
+"""Directions along which a function is differenced, and the weights with which its outputs are summed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradcheck.numeric.space import Space, Vector
+
+
+def signed_random(size: int, rng: np.random.Generator) -> Vector:
+    """Return entries ±(1 + U[0, 1)).
+
+    Both signs, and magnitudes bounded away from zero: no entry can hide, and two errors cannot cancel by symmetry.
+
+    Examples
+    --------
+    >>> entries = signed_random(1000, np.random.default_rng(0))
+    >>> bool(abs(entries).min() >= 1), bool(abs(entries).max() < 2), bool((entries < 0).any())
+    (True, True, True)
+    """
+    entries = rng.uniform(-1.0, 1.0, size)
+    entries += np.copysign(1.0, entries)
+    return entries
+
+
+def scales(space: Space, point: Vector) -> Vector:
+    """Return for each array of the space its root mean square, or 1 where that is zero or not finite."""
+    result = np.empty(len(space.parts))
+    for k, part in enumerate(space.parts):
+        entries = point[part.slice]
+        rms = float(np.sqrt(np.dot(entries, entries) / part.size))
+        result[k] = rms if np.isfinite(rms) and rms > 0 else 1.0
+    return result
+
+
+def scaled(space: Space, entries: Vector, factors: Vector) -> Vector:
+    """Multiply the entries of each array by its factor, in place, and return them."""
+    for part, factor in zip(space.parts, factors, strict=True):
+        entries[part.slice] *= factor
+    return entries
+
+
+def random_tangent(space: Space, point: Vector, rng: np.random.Generator) -> Vector:
+    """Return a tangent that moves every entry, by 1 to 2 times the root mean square of its array."""
+    return scaled(space, signed_random(space.size, rng), scales(space, point))
+
+
+def uniform_tangent(space: Space, point: Vector) -> Vector:
+    """Return the tangent that moves all entries of an array together, which keeps ties between them."""
+    return scaled(space, np.ones(space.size), scales(space, point))
+
+
+def zeros_held_tangent(space: Space, point: Vector, rng: np.random.Generator) -> Vector:
+    """Return a random tangent that leaves exact zeros where they are, which keeps kinks at zero out of the way."""
+    return np.where(point == 0.0, 0.0, random_tangent(space, point, rng))

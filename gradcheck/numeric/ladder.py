@@ -1,0 +1,141 @@
+"""A ladder of steps: slopes per output entry, each with its error bar, and which of them are not smooth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.numeric.function import Function, evaluate_pair
+from gradcheck.numeric.precision import Precision
+from gradcheck.numeric.space import Vector
+
+#: Ratio of neighbouring steps. A power of two, so that scaling a step never rounds.
+RATIO = 4.0
+#: A priori, an output is wrong by this many roundings of itself and of the typical output.
+ROUNDINGS = 2.0
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Central slope and one-sided gap at one step.
+
+    Attributes
+    ----------
+    step : float
+    slope : Vector
+        ``D = (f(p + h·d) - f(p - h·d)) / 2h`` per output.
+    gap : Vector
+        ``D⁺ - D⁻``, the difference of the one-sided slopes: ∝ h where the output is smooth, constant at a kink.
+    taken : Vector
+        The direction really taken, after rounding.
+    """
+
+    step: float
+    slope: Vector
+    gap: Vector
+    taken: Vector
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Slopes of all outputs along one direction, at the step that shows them best.
+
+    Attributes
+    ----------
+    value : Vector
+        Central slope per output; 0 where it is not finite.
+    rounding, truncation : Vector
+        The two parts of the error bar per output; `truncation` contains half the gap of an undetected kink.
+    smooth : ndarray of bool
+        Which outputs may be used.
+    at_point : ndarray of bool
+        Which of the others have their kink at the point itself (the gap does not shrink with the step).
+    taken : Vector
+        The direction to which the values belong.
+    step : float
+    """
+
+    value: Vector
+    rounding: Vector
+    truncation: Vector
+    smooth: NDArray[np.bool_]
+    at_point: NDArray[np.bool_]
+    taken: Vector
+    step: float
+
+
+def a_priori_noise(outputs: Vector, precision: Precision) -> Vector:
+    """Return the error expected in each output if the dtype is to be trusted: ``2u(|y| + rms y)``."""
+    rms = np.sqrt(np.mean(outputs**2)) if outputs.size else 0.0
+    return np.asarray(ROUNDINGS * precision.unit * (np.abs(outputs) + rms))
+
+
+def climb(
+    function: Function, point: Vector, outputs: Vector, direction: Vector, first_step: float, rungs: int = 3
+) -> tuple[Rung, ...]:
+    """Evaluate `rungs` steps, each a quarter of the one before: two evaluations per step.
+
+    Parameters
+    ----------
+    function : Function
+    point, direction : Vector
+    outputs : Vector
+        ``f(point)``.
+    first_step : float
+    rungs : int
+    """
+    steps = [first_step / RATIO**k for k in range(rungs)]
+    return tuple(_rung(function, point, outputs, direction, step) for step in steps)
+
+
+def read(rungs: tuple[Rung, ...], noise: Vector, precision: Precision) -> Slopes:
+    """Return the slopes at the step whose error bars are least on the whole.
+
+    Parameters
+    ----------
+    rungs : tuple of Rung
+        At least two.
+    noise : Vector
+        Error of each output value.
+    precision : Precision
+
+    Notes
+    -----
+    Between neighbouring steps 4h and h of a smooth output the slope changes by ``(15/6)·h²·f'''`` and the gap falls
+    to a quarter. What is left of the gap, ``(4/3)·|Δ(h) - Δ(4h)/4|``, is the jump of slope at a kink; an analytic
+    value between the one-sided slopes is at most half of it away from the central slope, so half of it enters the
+    error bar. An output whose bar is then no longer small, for another reason than rounding, is not smooth.
+    """
+    candidates = [_slopes(coarse, fine, noise, precision) for coarse, fine in zip(rungs, rungs[1:], strict=False)]
+    return min(candidates, key=_badness)
+
+
+def _rung(function: Function, point: Vector, outputs: Vector, direction: Vector, step: float) -> Rung:
+    pair = evaluate_pair(function, point, step * direction)
+    with np.errstate(invalid="ignore", over="ignore"):
+        slope = (pair.plus - pair.minus) / (2 * step)
+        gap = (pair.plus - 2 * outputs + pair.minus) / step
+    return Rung(step, slope, gap, pair.displacement / (2 * step))
+
+
+def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Slopes:
+    finite = np.isfinite(coarse.slope) & np.isfinite(fine.slope) & np.isfinite(coarse.gap) & np.isfinite(fine.gap)
+    value, before = np.where(finite, fine.slope, 0.0), np.where(finite, coarse.slope, 0.0)
+    gap, gap_before = np.where(finite, fine.gap, 0.0), np.where(finite, coarse.gap, 0.0)
+    rounding = noise / fine.step
+    change = np.abs(value - before)
+    jump = 4 / 3 * np.abs(gap - gap_before / RATIO)
+    # A fifth of the change is three times the truncation error of a difference that converges as h².
+    truncation = change / 5 + jump / 2
+    typical = np.abs(value) + np.sqrt(np.mean(value**2))
+    rough = (change + jump > precision.kink_share * typical) & (change + jump > 8 * rounding)
+    at_point = rough & (np.abs(gap) > 0.7 * np.abs(gap_before)) & (np.abs(gap) > 8 * rounding)
+    return Slopes(value, rounding, truncation, finite & ~rough, finite & at_point, fine.taken, fine.step)
+
+
+def _badness(slopes: Slopes) -> float:
+    typical = np.abs(slopes.value) + np.sqrt(np.mean(slopes.value**2)) + np.finfo(float).tiny
+    relative = np.minimum((slopes.rounding + slopes.truncation) / typical, 1.0)
+    return float(np.mean(np.where(slopes.smooth, relative, 1.0)))

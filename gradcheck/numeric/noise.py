@@ -1,0 +1,97 @@
+"""How noisy a function really is: a difference table over nearby points."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.numeric.function import Function
+from gradcheck.numeric.precision import PRECISIONS, Precision
+from gradcheck.numeric.space import Vector
+
+_POINTS = 7
+#: Spacing of the points in units of roundoff: far enough to round anew, near enough for f to be straight.
+_SPACING = 16.0
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Measured noise.
+
+    Attributes
+    ----------
+    level : Vector
+        Standard deviation of the noise of each output.
+    precision : Precision
+        The precision in which the function was seen to compute: the finest at whose roundoff its outputs move.
+    """
+
+    level: Vector
+    precision: Precision
+
+
+def measure_noise(function: Function, point: Vector, direction: Vector, outputs: Vector) -> Noise:
+    """Measure the noise of each output near `point`: six evaluations, and six more per
+    lower precision that has to be tried.
+
+    Parameters
+    ----------
+    function : Function
+    point, direction : Vector
+        The points lie on the line ``point + t·direction``.
+    outputs : Vector
+        ``f(point)``.
+
+    Notes
+    -----
+    Over equally spaced points so close together that the function is a straight line, the k-th differences
+    (k = 2 … 5) hold noise alone, with variance ``(2k)!/(k!)²`` times that of one value. A function that computes in
+    a lower precision than its arguments does not move at all over a few of their roundoffs; it is then looked at
+    over a few roundoffs of the next lower precision.
+
+    References
+    ----------
+    J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011), section 3.
+    """
+    precisions = PRECISIONS[PRECISIONS.index(function.precision) :]
+    values = _line(function, point, direction, outputs, _SPACING * precisions[0].unit)
+    own = Noise(_level(values), precisions[0])
+    moved = _moves(values)
+    for coarser in precisions[1:]:
+        if np.mean(moved) > 0.5:
+            break
+        values = _line(function, point, direction, outputs, _SPACING * coarser.unit)
+        movable = _moves(values)
+        if not movable.any() or np.mean(moved[movable]) > 0.1:
+            break
+        level = _level(values)
+        if np.median(level[movable]) > coarser.unit / 64 * np.median(np.abs(outputs[movable])):
+            own = Noise(level, coarser)
+        moved = movable
+    return own
+
+
+def _line(function: Function, point: Vector, direction: Vector, outputs: Vector, spacing: float) -> Vector:
+    half = _POINTS // 2
+    offsets = [k for k in range(-half, half + 1) if k]
+    values = [function.evaluate(function.round(point + k * spacing * direction)) for k in offsets]
+    return np.array([*values[:half], outputs, *values[half:]])
+
+
+def _moves(values: Vector) -> NDArray[np.bool_]:
+    """Which outputs take more than two values on the line."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.count_nonzero(np.diff(values, axis=0), axis=0) >= 2)
+
+
+def _level(values: Vector) -> Vector:
+    with np.errstate(invalid="ignore"):
+        levels = [
+            np.sqrt(np.mean(np.diff(values, k, axis=0) ** 2, axis=0) * math.factorial(k) ** 2 / math.factorial(2 * k))
+            for k in (3, 4, 5)
+        ]
+    level = np.max(levels, axis=0)
+    return np.where(np.isfinite(level), level, np.inf)

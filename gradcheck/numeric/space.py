@@ -1,0 +1,105 @@
+"""Named arrays as one vector and back, so that everything below works on vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where one named array lies in the vector."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self.stop - self.start
+
+    @property
+    def slice(self) -> slice:
+        """The entries of this array in the vector."""
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The vectors that stand for a mapping of named arrays of fixed shapes and dtypes.
+
+    Examples
+    --------
+    >>> space = Space.of({"x": np.zeros((2, 2)), "b": np.ones(1)})
+    >>> space.size, space.join({"x": np.eye(2), "b": np.ones(1)}).tolist()
+    (5, [1.0, 0.0, 0.0, 1.0, 1.0])
+    >>> space.locate(2)
+    ('x', (1, 0))
+    """
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any] | None = None) -> Space:
+        """Return the space of `arrays`, in their own dtypes or all in `dtype`."""
+        parts, start = [], 0
+        for name, array in arrays.items():
+            parts.append(Part(name, array.shape, dtype or array.dtype, start, start + array.size))
+            start += array.size
+        return cls(tuple(parts))
+
+    @property
+    def size(self) -> int:
+        """Number of entries of all arrays."""
+        return self.parts[-1].stop
+
+    def join(self, arrays: Mapping[str, NDArray[Any]]) -> Vector:
+        """Return the arrays as one new float64 vector."""
+        vector = np.empty(self.size)
+        for part in self.parts:
+            vector[part.slice] = arrays[part.name].reshape(-1)
+        return vector
+
+    def split(self, vector: Vector) -> dict[str, NDArray[Any]]:
+        """Return the vector as named arrays: views of it where the dtype is float64."""
+        return {
+            part.name: vector[part.slice].reshape(part.shape).astype(part.dtype, copy=False)
+            for part in self.parts
+        }
+
+    def round(self, vector: Vector) -> Vector:
+        """Return the vector as it is after rounding to the dtypes of the arrays; the same object for float64."""
+        if all(part.dtype == np.float64 for part in self.parts):
+            return vector
+        rounded = np.empty_like(vector)
+        for part in self.parts:
+            rounded[part.slice] = vector[part.slice].astype(part.dtype)
+        return rounded
+
+    def part(self, name: str) -> Part:
+        """Return where the array of that name lies."""
+        return next(part for part in self.parts if part.name == name)
+
+    def locate(self, position: int) -> tuple[str, tuple[int, ...]]:
+        """Return the name and the index of one entry of the vector."""
+        part = next(part for part in self.parts if position < part.stop)
+        return part.name, tuple(int(i) for i in np.unravel_index(position - part.start, part.shape))
+
+    def restrict(self, vector: Vector, name: str) -> Vector:
+        """Return a copy of the vector that is zero outside the named array."""
+        part = self.part(name)
+        restricted = np.zeros_like(vector)
+        restricted[part.slice] = vector[part.slice]
+        return restricted
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self.parts)
