@@ -79,9 +79,7 @@ class _Silent:
         pass
 
 
-def run(
-    items: Sequence[Suite | Subject], options: Options | None = None, progress: Progress | None = None
-) -> Report:
+def run(items: Sequence[Suite | Subject], options: Options | None = None, progress: Progress | None = None) -> Report:
     """Run every case of every suite, and every subject.
 
     Parameters

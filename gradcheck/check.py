@@ -146,7 +146,13 @@ def verify(
     """
     __tracebackhide__ = True
     report = check(
-        layer_or_subject, *inputs, seed=seed, trials=trials, exhaustive=exhaustive, dtype=dtype, contracts=contracts
+        layer_or_subject,
+        *inputs,
+        seed=seed,
+        trials=trials,
+        exhaustive=exhaustive,
+        dtype=dtype,
+        contracts=contracts,
     )
     if not report.passed:
         raise GradientError(report)

@@ -110,7 +110,7 @@ class Subject:
     reproduce: str = ""
 
     def __post_init__(self) -> None:
-        _require(isinstance(self.name, str) and bool(self.name), "name", "a non-empty str", self.name)
+        _require(isinstance(self.name, str), "name", "a str", self.name)
         _require(callable(self.vjp), "vjp", "a callable returning (outputs, pullback)", self.vjp)
         _require(self.forward is None or callable(self.forward), "forward", "a callable or None", self.forward)
         _require(isinstance(self.primals, Mapping), "primals", "a mapping of names to arrays", self.primals)

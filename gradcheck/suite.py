@@ -21,8 +21,8 @@ class Suite:
     build : callable
         ``build(config, primals)`` returns anything that `gradcheck.adapt` understands.
     origin : str or None
-        Where the command line finds this suite: ``path.py:name``; ``""`` for the kind's own reference layer; None
-        for a suite that was made in a session.
+        Where the command line finds this suite: ``path.py:name``; ``""`` for the kind's own reference layer;
+        None for a suite that was made in a session.
     """
 
     name: str

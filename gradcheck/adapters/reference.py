@@ -72,6 +72,8 @@ def random_params(layer: Any, rng: np.random.Generator, like: Any) -> dict[str, 
     initial = layer.init(rng) if callable(getattr(layer, "init", None)) else {}
     dtype = np.asarray(like).dtype
     return {
-        name: (array if array.size > 1 and np.ptp(array) > 0 else array + rng.standard_normal(array.shape)).astype(dtype)
+        name: (array if array.size > 1 and np.ptp(array) > 0 else array + rng.standard_normal(array.shape)).astype(
+            dtype
+        )
         for name, array in initial.items()
     }

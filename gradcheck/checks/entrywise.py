@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.checks.escalation import Examination, examine_twice
-from gradcheck.checks.kinks import scales_by_entry
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.checks.stacked import StackedDifferences
 from gradcheck.numeric.entries import Entries, entry_gradient
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.numeric.space import Part, Vector
+from gradcheck.numeric.space import Part, Vector, norm, rms
 
 #: Relative steps near the optimum of truncation and rounding, per dtype of the numeric side.
 _STEPS = {"float64": 1e-5, "float32": 1e-2, "float16": 1e-1}
@@ -73,12 +72,12 @@ def compare_entries(
     The bar of an entry adds rounding (``4‖g∘e‖₂/h``), half of the gap between the one-sided slopes (a value between
     them is no error) and the tolerance of the dtype on the scale of the whole gradient.
     """
-    steps = _STEPS[setting.function.precision.dtype.name] * scales_by_entry(setting)
+    steps = _STEPS[setting.function.precision.dtype.name] * setting.scale_of_entry
     entries = _differentiate(setting, part, cotangent, steps, positions)
     analytic = gradient[entries.positions]
-    weighted = float(np.linalg.norm(cotangent * setting.noise))
+    weighted = norm(cotangent * setting.noise)
     rounding = 2 * SIGMAS * weighted / entries.distance
-    scale = float(np.sqrt(np.mean(entries.value**2)))
+    scale = rms(entries.value)
     tolerance = setting.probe.analytic_precision.analytic_tolerance
     bar = rounding + entries.gap / 2 + tolerance * (scale + np.abs(entries.value))
     return EntryComparison(part, entries.positions, analytic, entries.value, bar)
@@ -87,7 +86,7 @@ def compare_entries(
 def confirm_entry(setting: Setting, position: int) -> Examination:
     """Examine one entry alone, by a ladder of its own."""
     single = np.zeros(setting.space.size)
-    single[position] = scales_by_entry(setting)[position]
+    single[position] = setting.scale_of_entry[position]
     return examine_twice(setting, single, single)
 
 

@@ -7,11 +7,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from gradcheck.checks.projected import entry_resolution
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.ladder import RATIO, Rung, Slopes, climb, read
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.numeric.space import Vector
+from gradcheck.numeric.space import Vector, norm, rms
 
 State: TypeAlias = Literal["right", "wrong", "unknown"]
 
@@ -35,7 +34,7 @@ class Examination:
     scale : float
         Size of the terms that were summed.
     resolution : float
-        As in `gradcheck.checks.projected.Test`.
+        As in `Setting.resolution`.
     slopes : Slopes
     cotangent : Vector
         Zero on the outputs that are not smooth.
@@ -104,7 +103,7 @@ def _may_clear_up(slopes: Slopes, climbed: int) -> bool:
     if rough.any():
         # The gap of a kink close by looks constant on large steps: the first look is not trusted.
         return climbed == _RUNGS or bool((rough & ~slopes.at_point).any())
-    return bool(np.mean(slopes.truncation) > 1e-6 * np.sqrt(np.mean(slopes.value**2)))
+    return bool(np.mean(slopes.truncation) > 1e-6 * rms(slopes.value))
 
 
 def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector, spread: float) -> Examination:
@@ -113,9 +112,9 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
     terms = gradient * slopes.taken
     weighted = weights * slopes.value
     analytic, numeric = float(terms.sum()), float(weighted.sum())
-    scale = float(max(np.linalg.norm(terms), np.linalg.norm(weighted)))
-    rounding = SIGMAS * float(np.linalg.norm(weights * slopes.rounding))
-    truncation = _TRUNCATION_SIGMAS * float(np.linalg.norm(weights * slopes.truncation))
+    scale = max(norm(terms), norm(weighted))
+    rounding = SIGMAS * norm(weights * slopes.rounding)
+    truncation = _TRUNCATION_SIGMAS * norm(weights * slopes.truncation)
     own = _ANALYTIC_ROUNDINGS * setting.probe.analytic_precision.unit * scale
     bar = rounding + truncation + max(own, 2 * SIGMAS * spread)
     found = Examination(
@@ -124,7 +123,7 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
         numeric,
         bar,
         scale,
-        entry_resolution(setting.space, setting.point, gradient, bar),
+        setting.resolution(gradient, bar),
         slopes,
         weights,
         gradient,

@@ -11,7 +11,7 @@ from gradcheck.checks.probe import FormError, SubjectRaisedError
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.function import evaluate_pair
 from gradcheck.numeric.ladder import a_priori_noise
-from gradcheck.numeric.space import Vector
+from gradcheck.numeric.space import Vector, norm
 
 #: Relative error that long sums may make on either side, beside the rounding of the outputs.
 TOLERANCE = 1e-12
@@ -59,7 +59,7 @@ def exact_tests(setting: Setting) -> Iterator[ExactTest]:
         yield together
     elif 1 < len(names) <= _MAX_PRIMALS:
         for name in names:
-            alone = _exact_test(setting, (name,), setting.space.restrict(setting.tangent(), name))
+            alone = _exact_test(setting, (name,), setting.restricted(setting.tangent(), (name,)))
             if alone is not None:
                 yield alone
 
@@ -73,8 +73,8 @@ def _exact_test(setting: Setting, names: tuple[str, ...], tangent: Vector) -> Ex
     gradient = setting.linearization.pullback(cotangent)
     terms = gradient * taken
     analytic, numeric = float(terms.sum()), float(np.dot(cotangent, slope))
-    scale = float(max(np.linalg.norm(terms), np.linalg.norm(cotangent * slope)))
-    bar = TOLERANCE * scale + 2 * SIGMAS * float(np.linalg.norm(cotangent * noise))
+    scale = max(norm(terms), norm(cotangent * slope))
+    bar = TOLERANCE * scale + 2 * SIGMAS * norm(cotangent * noise)
     found = ExactTest(names, analytic, numeric, bar)
     if found.agrees:
         return found

@@ -16,12 +16,10 @@ from gradcheck.checks.projected import (
     Test,
     compare,
     difference,
-    entry_resolution,
     pair_up,
     small_primals,
 )
 from gradcheck.checks.setting import Setting
-from gradcheck.numeric.directions import uniform_tangent, zeros_held_tangent
 from gradcheck.numeric.precision import DOUBLE
 from gradcheck.numeric.space import Vector
 
@@ -94,7 +92,10 @@ class _Screen:
         """Return what to escalate where the forward has no float64: all primals, and small ones by themselves."""
         gradient = self._setting.linearization.pullback(self._cotangents[0])
         tangent = self._setting.tangent()
-        return [_all(self._setting), *((name,) for name in small_primals(self._setting.space, gradient, tangent))]
+        return [
+            _all(self._setting),
+            *((name,) for name in small_primals(self._setting.space, gradient, tangent)),
+        ]
 
     def suspects(self) -> list[tuple[str, ...]]:
         """Run the tests; return the groups of primals whose tests disagree or meet a kink."""
@@ -118,10 +119,10 @@ class _Screen:
 
     def _small_agrees(self, name: str, gradients: Sequence[Vector], joint_scale: float) -> bool:
         setting = self._setting
-        moved = self._move(setting.space.restrict(setting.tangent(), name))
+        moved = self._move(setting.restricted(setting.tangent(), (name,)))
         zero = ZERO_SHARE * joint_scale
         tests = [
-            self._compare(cotangent, gradient, moved, extra=zero)
+            self._compare(cotangent, gradient, moved, zero=zero)
             for cotangent, gradient in zip(self._cotangents, gradients, strict=True)
         ]
         silent = all(abs(test.analytic) <= zero and abs(test.numeric) <= test.tolerance for test in tests)
@@ -139,7 +140,7 @@ class _Screen:
         self, trios: Sequence[tuple[Vector, Vector, Difference]], tests: Sequence[Test], names: Sequence[str]
     ) -> None:
         resolutions = [
-            entry_resolution(self._setting.space, self._setting.point, gradient, test.tolerance, names)
+            self._setting.resolution(gradient, test.tolerance, names)
             for (_, gradient, _), test in zip(trios, tests, strict=True)
         ]
         best = min(resolutions) if names else 0.0
@@ -149,18 +150,10 @@ class _Screen:
     def _move(self, tangent: Vector) -> Difference:
         return difference(self._setting.function, self._setting.point, self._setting.outputs, tangent)
 
-    def _compare(self, cotangent: Vector, gradient: Vector, moved: Difference, extra: float = 0.0) -> Test:
+    def _compare(self, cotangent: Vector, gradient: Vector, moved: Difference, zero: float = 0.0) -> Test:
         setting = self._setting
-        return compare(
-            setting.space,
-            setting.point,
-            setting.outputs,
-            gradient,
-            cotangent,
-            moved,
-            setting.probe.analytic_precision,
-            extra,
-        )
+        precision = setting.probe.analytic_precision
+        return compare(setting.outputs, gradient, cotangent, moved, precision, zero)
 
 
 def _all(setting: Setting) -> tuple[str, ...]:
@@ -168,7 +161,7 @@ def _all(setting: Setting) -> tuple[str, ...]:
 
 
 def _escalate(setting: Setting, names: tuple[str, ...], evidence: GradientEvidence, take_apart: bool) -> None:
-    found = examine_twice(setting, *(_moving(setting, setting.tangent(), names) for _ in range(2)))
+    found = examine_twice(setting, *(setting.restricted(setting.tangent(), names) for _ in range(2)))
     if _settle_wrong(setting, found, evidence, take_apart):
         return
     for name in names:
@@ -189,7 +182,7 @@ def _judge_rough(
     take_apart: bool,
 ) -> None:
     """Some outputs are not smooth along random tangents: try gentler ones, then one-sided slopes."""
-    together = _moving(setting, uniform_tangent(setting.space, setting.point), names)
+    together = setting.restricted(setting.uniform_tangent(), names)
     if _settle_wrong(setting, examine_twice(setting, together, together), evidence, take_apart):
         return
     if found.judged < _ENOUGH_JUDGED:
@@ -213,14 +206,11 @@ def _judge_alone(setting: Setting, name: str, evidence: GradientEvidence, take_a
     """Move one primal alone, then with its zeros held; return whether it is wrong."""
     part = setting.space.part(name)
     tangents = (
-        (1.0, lambda: setting.tangent()),
-        (
-            float(np.mean(setting.point[part.slice] != 0)),
-            lambda: zeros_held_tangent(setting.space, setting.point, setting.rng),
-        ),
+        (1.0, setting.tangent),
+        (float(np.mean(setting.point[part.slice] != 0)), setting.zeros_held_tangent),
     )
     for share, draw in tangents:
-        pair = [_moving(setting, draw(), (name,)) for _ in range(2)]
+        pair = [setting.restricted(draw(), (name,)) for _ in range(2)]
         found = examine_twice(setting, *pair)
         if _settle_wrong(setting, found, evidence, take_apart):
             return True
@@ -255,16 +245,6 @@ def _note_zero(setting: Setting, names: tuple[str, ...], found: Examination, evi
                 evidence.vacuous.append(name)
 
 
-def _moving(setting: Setting, tangent: Vector, names: tuple[str, ...]) -> Vector:
-    if names == _all(setting):
-        return tangent
-    moved = np.zeros_like(tangent)
-    for name in names:
-        part = setting.space.part(name)
-        moved[part.slice] = tangent[part.slice]
-    return moved
-
-
 def _all_kinks_judged(evidence: GradientEvidence) -> bool:
     return bool(evidence.kinks) and all(kink.judged > 0 and not kink.faults for kink in evidence.kinks)
 
@@ -275,5 +255,3 @@ def _too_noisy(found: Examination, names: tuple[str, ...]) -> str:
         f"the error bar of the numeric gradient with respect to {', '.join(names)} is {share:.1g} of its size; "
         f"float64, or values of ordinary size, would help"
     )
-
-

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.checks.setting import SIGMAS, Setting
-from gradcheck.numeric.directions import scales, signed_random
+from gradcheck.numeric.directions import signed_random
 from gradcheck.numeric.function import evaluate_pair
 from gradcheck.numeric.ladder import RATIO, climb, read
 from gradcheck.numeric.precision import DOUBLE
@@ -98,7 +98,7 @@ def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
     """Judge a sample of the outputs that are marked in `kinked`."""
     positions = np.flatnonzero(kinked)
     sample = np.sort(setting.rng.permutation(positions)[:SAMPLE])
-    unit = scales_by_entry(setting)
+    unit = setting.scale_of_entry
     conventions: set[str] = set()
     faults: list[KinkFault] = []
     judged = 0
@@ -108,17 +108,15 @@ def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
         judged += 1
         values = setting.linearization.pullback(_one_hot(setting, int(output)))
         slopes = [_one_sided(setting, entry, int(output), unit) for entry in entries]
-        found = [*_outside(values, slopes), *_leaks(setting, values, entries), *_unbalanced(setting, values, slopes, int(output), unit)]
+        found = [
+            *_outside(values, slopes),
+            *_leaks(setting, values, entries),
+            *_unbalanced(setting, values, slopes, int(output), unit),
+        ]
         faults += found
         if not found:
             conventions |= set(_conventions(setting, values, slopes))
     return KinkVerdict(positions.size, judged, tuple(sorted(conventions)), tuple(faults))
-
-
-def scales_by_entry(setting: Setting) -> Vector:
-    """Return the natural size of a move of each entry: the root mean square of its array."""
-    factors = scales(setting.space, setting.point)
-    return np.concatenate([np.full(part.size, factor) for part, factor in zip(setting.space, factors, strict=True)])
 
 
 def _step(setting: Setting) -> float:
@@ -205,7 +203,11 @@ def _leaks(setting: Setting, values: Vector, entries: list[int]) -> Iterator[Kin
     if outside[position] > floor:
         value = float(values[position])
         yield KinkFault(
-            position, value, 0.0, 0.0, f"the output does not depend on this entry: expected 0, got {value:.6g}"
+            position,
+            value,
+            0.0,
+            0.0,
+            f"the output does not depend on this entry: expected 0, got {value:.6g}",
         )
 
 

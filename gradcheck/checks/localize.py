@@ -12,7 +12,7 @@ from gradcheck.checks.entrywise import EntryComparison, compare_entries, confirm
 from gradcheck.checks.escalation import Examination, examine_twice
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.function import evaluate_pair
-from gradcheck.numeric.space import Part, Vector
+from gradcheck.numeric.space import Part, Vector, norm
 
 #: A search stops when it has found so many entries.
 ENOUGH = 8
@@ -69,7 +69,7 @@ def _alone(setting: Setting, part: Part, found: Examination) -> Examination | No
         return None
     if len(setting.space.parts) == 1:
         return found
-    tangents = (setting.space.restrict(setting.tangent(), part.name) for _ in range(2))
+    tangents = (setting.restricted(setting.tangent(), (part.name,)) for _ in range(2))
     alone = examine_twice(setting, *tangents)
     return alone if alone.state == "wrong" else None
 
@@ -105,9 +105,7 @@ def _worst_confirmed(setting: Setting, comparison: EntryComparison) -> tuple[int
     return None
 
 
-def _wrong_entry(
-    setting: Setting, comparison: EntryComparison, worst: int, examination: Examination
-) -> WrongGradient:
+def _wrong_entry(setting: Setting, comparison: EntryComparison, worst: int, examination: Examination) -> WrongGradient:
     return WrongGradient(
         comparison.part,
         examination,
@@ -181,8 +179,8 @@ def _wrong_outputs(setting: Setting, found: Examination) -> tuple[int, ...]:
 
 
 def _bar(setting: Setting, found: Examination, cotangent: Vector) -> float:
-    rounding = SIGMAS * float(np.linalg.norm(cotangent * found.slopes.rounding))
-    truncation = 3 * float(np.linalg.norm(cotangent * found.slopes.truncation))
+    rounding = SIGMAS * norm(cotangent * found.slopes.rounding)
+    truncation = 3 * norm(cotangent * found.slopes.truncation)
     return rounding + truncation + setting.probe.analytic_precision.unit * 64 * found.scale
 
 
@@ -199,5 +197,3 @@ def _bisect(group: NDArray[np.int_], is_wrong: Callable[[NDArray[np.int_]], bool
             continue
         groups += [current[current.size // 2 :], current[: current.size // 2]]
     return found
-
-

@@ -65,7 +65,8 @@ class Linearization:
         self.form, self.outputs = _read_outputs(outputs)
         if not callable(pullback):
             raise FormError(
-                "form", f"expected vjp to return (outputs, pullback), got a pullback of type {type(pullback).__name__}"
+                "form",
+                f"expected vjp to return (outputs, pullback), got a pullback of type {type(pullback).__name__}",
             )
         self._probe = probe
         self._pullback = pullback
@@ -202,9 +203,7 @@ def _read_outputs(outputs: Any) -> tuple[OutputForm, Vector]:
 
 def _read_gradients(gradients: Any, space: Space) -> Vector:
     if not isinstance(gradients, Mapping):
-        raise FormError(
-            "form", f"expected the pullback to return {{name: gradient}}, got {_describe(gradients)}"
-        )
+        raise FormError("form", f"expected the pullback to return {{name: gradient}}, got {_describe(gradients)}")
     names = [part.name for part in space]
     for name in names:
         if name not in gradients:
@@ -229,14 +228,14 @@ def _read_gradients(gradients: Any, space: Space) -> Vector:
 
 def _read_gradient(name: str, gradient: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if not isinstance(gradient, np.ndarray | np.floating):
-        raise FormError(
-            "form", f"expected the gradient of {name!r} to be an array, got {_describe(gradient)}", name
-        )
+        raise FormError("form", f"expected the gradient of {name!r} to be an array, got {_describe(gradient)}", name)
     array = np.asarray(gradient)
     if array.shape != shape:
         hint = _shape_hint(array, shape)
         raise FormError(
-            "shape", f"expected the gradient of {name!r} to have shape {shape}, got shape={array.shape}{hint}", name
+            "shape",
+            f"expected the gradient of {name!r} to have shape {shape}, got shape={array.shape}{hint}",
+            name,
         )
     if array.dtype != dtype:
         raise FormError(

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.checks.probe import Linearization
-from gradcheck.numeric.directions import scales
 from gradcheck.numeric.function import Function, evaluate_pair
-from gradcheck.numeric.precision import Precision
-from gradcheck.numeric.space import Space, Vector
+from gradcheck.numeric.precision import DOUBLE, Precision
+from gradcheck.numeric.space import Space, Vector, norm, rms
 
 #: Relative step: central differences in float64 are then wrong by 1e-12 from truncation, 1e-10 from rounding.
 STEP = 1e-6
@@ -57,15 +56,12 @@ class Test:
         What rounding and truncation may have done to them.
     scale : float
         Size of the terms that were summed.
-    resolution : float
-        Error of a single entry, relative to the root mean square entry of its gradient, that this test can miss.
     """
 
     analytic: float
     numeric: float
     tolerance: float
     scale: float
-    resolution: float
 
     @property
     def agrees(self) -> bool:
@@ -79,15 +75,13 @@ def difference(function: Function, point: Vector, outputs: Vector, tangent: Vect
     slope = (pair.plus - pair.minus) / (2 * STEP)
     gap = np.abs(pair.plus - 2 * outputs + pair.minus) / STEP
     magnitude = np.abs(slope)
-    floor = 8 * NOISE_FLOOR * function.precision.unit / STEP * (np.abs(outputs) + _rms(outputs))
-    kinked = bool((gap > SUSPICIOUS_GAP * (magnitude + _rms(slope)) + floor).any())
+    floor = 8 * NOISE_FLOOR * function.precision.unit / STEP * (np.abs(outputs) + rms(outputs))
+    kinked = bool((gap > SUSPICIOUS_GAP * (magnitude + rms(slope)) + floor).any())
     pair.displacement[...] /= 2 * STEP
     return Difference(pair.displacement, slope, kinked)
 
 
 def compare(
-    space: Space,
-    point: Vector,
     outputs: Vector,
     gradient: Vector,
     cotangent: Vector,
@@ -104,34 +98,15 @@ def compare(
     """
     terms = gradient * moved.taken
     weighted = cotangent * moved.slope
-    numeric = float(weighted.sum())
-    scale = max(_norm(terms), _norm(weighted))
-    floor = NOISE_FLOOR * np.finfo(float).eps / 2 * _norm(cotangent * outputs) / STEP
+    scale = max(norm(terms), norm(weighted))
+    floor = NOISE_FLOOR * DOUBLE.unit * norm(cotangent * outputs) / STEP
     tolerance = precision.analytic_tolerance * scale + floor + zero
-    return Test(
-        float(terms.sum()), numeric, tolerance, scale, entry_resolution(space, point, gradient, tolerance)
-    )
-
-
-def entry_resolution(
-    space: Space, point: Vector, gradient: Vector, tolerance: float, names: Sequence[str] = ()
-) -> float:
-    """Return the largest error of one entry, relative to the rms entry of its gradient, that `tolerance` can hide.
-
-    Every tangent moves each entry by at least the scale of its array, so that an error e of one entry shows as
-    ``|e|·scale``. Gradients that are zero throughout have no such measure and are left out.
-    """
-    worst = 0.0
-    for part, scale in zip(space, scales(space, point), strict=True):
-        rms = _rms(gradient[part.slice])
-        if rms > 0 and (not names or part.name in names):
-            worst = max(worst, tolerance / (scale * rms))
-    return worst
+    return Test(float(terms.sum()), float(weighted.sum()), tolerance, scale)
 
 
 def small_primals(space: Space, gradient: Vector, taken: Vector) -> list[str]:
     """Return the primals whose share of the scale is so small that a joint test would drown their errors."""
-    norms = {part.name: _norm(gradient[part.slice] * taken[part.slice]) for part in space}
+    norms = {part.name: norm(gradient[part.slice] * taken[part.slice]) for part in space}
     total = float(np.sqrt(sum(norm**2 for norm in norms.values())))
     return [name for name, norm in norms.items() if norm < SMALL_SHARE * total or total == 0.0]
 
@@ -142,11 +117,3 @@ def pair_up(
     """Return every pair of gradient and difference: K tangents and L cotangents give K·L tests."""
     gradients = [(cotangent, linearization.pullback(cotangent)) for cotangent in cotangents]
     return [(cotangent, gradient, one) for (cotangent, gradient), one in itertools.product(gradients, moved)]
-
-
-def _norm(vector: Vector) -> float:
-    return float(np.sqrt(np.dot(vector, vector)))
-
-
-def _rms(vector: Vector) -> float:
-    return _norm(vector) / float(np.sqrt(vector.size)) if vector.size else 0.0

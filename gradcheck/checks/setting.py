@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from gradcheck.checks.probe import FormError, Linearization, Probe
-from gradcheck.numeric.directions import random_tangent, signed_random
+from gradcheck.numeric.directions import random_tangent, scaled, scales, signed_random
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.ladder import a_priori_noise
 from gradcheck.numeric.noise import Noise, measure_noise
 from gradcheck.numeric.precision import DOUBLE, Precision
-from gradcheck.numeric.space import Space, Vector
+from gradcheck.numeric.space import Space, Vector, rms
 
 #: Standard deviations of measured noise that an error bar allows for.
 SIGMAS = 4.0
@@ -71,9 +73,49 @@ class Setting:
         """The primals."""
         return self.probe.point
 
+    @cached_property
+    def scales(self) -> Vector:
+        """The natural size of a move of each primal: its root mean square."""
+        return scales(self.space, self.point)
+
+    @cached_property
+    def scale_of_entry(self) -> Vector:
+        """The same for each entry."""
+        return scaled(self.space, np.ones(self.space.size), self.scales)
+
     def tangent(self) -> Vector:
-        """Draw a tangent that moves every entry."""
-        return random_tangent(self.space, self.point, self.rng)
+        """Draw a tangent that moves every entry, by 1 to 2 times its scale."""
+        return random_tangent(self.space, self.scales, self.rng)
+
+    def uniform_tangent(self) -> Vector:
+        """Return the tangent that moves all entries of a primal together, which keeps ties between them."""
+        return self.scale_of_entry.copy()
+
+    def zeros_held_tangent(self) -> Vector:
+        """Draw a tangent that leaves exact zeros where they are, which keeps kinks at zero out of the way."""
+        return np.where(self.point == 0.0, 0.0, self.tangent())
+
+    def restricted(self, tangent: Vector, names: Collection[str]) -> Vector:
+        """Return the tangent with all primals but those named held still."""
+        moved = tangent.copy()
+        for part in self.space:
+            if part.name not in names:
+                moved[part.slice] = 0.0
+        return moved
+
+    def resolution(self, gradient: Vector, tolerance: float, names: Collection[str] = ()) -> float:
+        """Return the largest error of one entry, relative to the rms entry of its gradient, that `tolerance` can hide.
+
+        Every tangent moves each entry by at least its scale, so that an error e of one entry shows as ``|e|·scale``.
+        Gradients that are zero throughout have no such measure and are left out; so are primals not in `names`,
+        where that is given.
+        """
+        worst = 0.0
+        for part, scale in zip(self.space, self.scales, strict=True):
+            typical = rms(gradient[part.slice])
+            if typical > 0 and (not names or part.name in names):
+                worst = max(worst, tolerance / (float(scale) * typical))
+        return worst
 
     def cotangent(self) -> Vector:
         """Draw a cotangent that weights every output, exact in the dtypes of the outputs."""
@@ -89,7 +131,7 @@ class Setting:
         if self.measured is not None:
             return False
         self.measured = measure_noise(self.function, self.point, self.tangent(), self.outputs)
-        typical = float(np.sqrt(np.mean(self.measured.level**2)))
+        typical = rms(self.measured.level)
         noise = np.maximum(self.noise, SIGMAS * np.maximum(self.measured.level, typical / 2))
         self.noise = noise
         self.function = Function(self.function.evaluate, self.function.round, self.measured.precision)

@@ -110,5 +110,3 @@ class StackedDifferences:
 
 def _tuple(outputs: Any) -> tuple[NDArray[Any], ...]:
     return outputs if isinstance(outputs, tuple) else (outputs,)
-
-

@@ -40,16 +40,6 @@ def scaled(space: Space, entries: Vector, factors: Vector) -> Vector:
     return entries
 
 
-def random_tangent(space: Space, point: Vector, rng: np.random.Generator) -> Vector:
-    """Return a tangent that moves every entry, by 1 to 2 times the root mean square of its array."""
-    return scaled(space, signed_random(space.size, rng), scales(space, point))
-
-
-def uniform_tangent(space: Space, point: Vector) -> Vector:
-    """Return the tangent that moves all entries of an array together, which keeps ties between them."""
-    return scaled(space, np.ones(space.size), scales(space, point))
-
-
-def zeros_held_tangent(space: Space, point: Vector, rng: np.random.Generator) -> Vector:
-    """Return a random tangent that leaves exact zeros where they are, which keeps kinks at zero out of the way."""
-    return np.where(point == 0.0, 0.0, random_tangent(space, point, rng))
+def random_tangent(space: Space, factors: Vector, rng: np.random.Generator) -> Vector:
+    """Return a tangent that moves every entry, by 1 to 2 times the scale of its array (`factors`, see `scales`)."""
+    return scaled(space, signed_random(space.size, rng), factors)

@@ -35,7 +35,12 @@ class Entries:
 
 
 def entry_gradient(
-    function: Function, point: Vector, outputs: Vector, cotangent: Vector, positions: Iterable[int], steps: Vector
+    function: Function,
+    point: Vector,
+    outputs: Vector,
+    cotangent: Vector,
+    positions: Iterable[int],
+    steps: Vector,
 ) -> Entries:
     """Differentiate ``⟨cotangent, f⟩`` in single entries: two evaluations per entry.
 

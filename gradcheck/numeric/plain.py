@@ -54,9 +54,8 @@ def numeric_gradient(
     >>> numeric_gradient(lambda x: (x**2).sum(), np.array([1.0, -2.0]), epsilon=0.5).tolist()
     [2.0, -4.0]
     """
-    if not isinstance(x, np.ndarray) or not np.issubdtype(x.dtype, np.floating):
-        raise TypeError(f"expected x to be an array of floating dtype, got x={x!r} ({type(x).__name__})")
-    if not (isinstance(epsilon, int | float) and math.isfinite(epsilon) and epsilon > 0):
+    _require_floating_array(x)
+    if not (math.isfinite(epsilon) and epsilon > 0):
         raise ValueError(f"expected epsilon to be a positive finite number, got epsilon={epsilon!r}")
     gradient = np.empty(x.shape)
     for index in np.ndindex(x.shape):
@@ -71,6 +70,13 @@ def numeric_gradient(
             )
         gradient[index] = (_scalar(function(above)) - _scalar(function(below))) / distance
     return gradient
+
+
+def _require_floating_array(x: object) -> None:
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"expected x to be an array of floating dtype, got x={x!r} ({type(x).__name__})")
+    if not np.issubdtype(x.dtype, np.floating):
+        raise TypeError(f"expected x to be an array of floating dtype, got dtype={x.dtype}; convert it first")
 
 
 def _scalar(value: ArrayLike) -> float:

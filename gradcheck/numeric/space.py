@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -71,10 +72,7 @@ class Space:
 
     def split(self, vector: Vector) -> dict[str, NDArray[Any]]:
         """Return the vector as named arrays: views of it where the dtype is float64."""
-        return {
-            part.name: vector[part.slice].reshape(part.shape).astype(part.dtype, copy=False)
-            for part in self.parts
-        }
+        return {part.name: vector[part.slice].reshape(part.shape).astype(part.dtype, copy=False) for part in self.parts}
 
     def round(self, vector: Vector) -> Vector:
         """Return the vector as it is after rounding to the dtypes of the arrays; the same object for float64."""
@@ -94,12 +92,15 @@ class Space:
         part = next(part for part in self.parts if position < part.stop)
         return part.name, tuple(int(i) for i in np.unravel_index(position - part.start, part.shape))
 
-    def restrict(self, vector: Vector, name: str) -> Vector:
-        """Return a copy of the vector that is zero outside the named array."""
-        part = self.part(name)
-        restricted = np.zeros_like(vector)
-        restricted[part.slice] = vector[part.slice]
-        return restricted
-
     def __iter__(self) -> Iterator[Part]:
         return iter(self.parts)
+
+
+def norm(vector: Vector) -> float:
+    """Return the Euclidean norm."""
+    return math.sqrt(np.dot(vector, vector))
+
+
+def rms(vector: Vector) -> float:
+    """Return the root mean square of the entries, 0 where there are none."""
+    return norm(vector) / math.sqrt(vector.size) if vector.size else 0.0
