@@ -258,7 +258,7 @@ class _Tally:
             yield f"conditions never met: {', '.join(never)}"
 
 
-class _CaseFailed(Exception):
+class _CaseFailedError(Exception):
     """Tells hypothesis that a case failed."""
 
 
@@ -298,11 +298,11 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> Case | None:
             failed = case == smallest or tally.is_bad(case)
         if failed:
             smallest = case
-            raise _CaseFailed
+            raise _CaseFailedError
 
     try:
         one_case()
-    except _CaseFailed:
+    except _CaseFailedError:
         return smallest
     return None
 

@@ -1,4 +1,4 @@
-"""Layers in the style of `reference_layers`: ``forward(params, x) -> (y, cache)`` and ``backward(params, cache, g)``."""
+"""Layers in the style of `reference_layers`: ``forward(params, x)`` and ``backward(params, cache, grad_output)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disagreement looked at closely: a ladder of steps, outputs that are not smooth left out, an error bar, a verdict."""
+"""A disagreement looked at closely: a ladder of steps, rough outputs left out, an error bar, a verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.ladder import RATIO, Rung, Slopes, climb, read
-from gradcheck.numeric.precision import DOUBLE
+from gradcheck.numeric.precision import HALF, Precision
 from gradcheck.numeric.space import Vector, norm, rms
 
 State: TypeAlias = Literal["right", "wrong", "unknown"]
@@ -68,11 +68,12 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
     if found.state == "right" and found.judged > 0.5:
         return found
     before = setting.function.precision
-    if setting.measure() and setting.function.precision is not before:
+    if setting.measure(found.slopes) and setting.function.precision is not before:
         rungs = _climb_until_clear(setting, tangent)
     slopes = read(rungs, setting.noise, setting.function.precision)
-    spread = setting.analytic_spread(np.where(slopes.smooth, cotangent, 0.0), slopes.taken)
-    return _judge(setting, slopes, cotangent, tangent, spread)
+    weights = np.where(slopes.smooth, cotangent, 0.0)
+    rounding = 2 * SIGMAS * setting.analytic_spread(weights, slopes.taken) + setting.analytic_floor(weights)
+    return _judge(setting, slopes, cotangent, tangent, rounding)
 
 
 def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examination:
@@ -85,17 +86,28 @@ def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examinatio
 
 
 def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
-    """Climb a ladder, in float64 down to steps so small that kinks beside the point are left behind."""
+    """Climb a ladder; go on to larger steps where rounding drowns the slope, to smaller ones past kinks close by."""
     function = setting.function
-    step = function.precision.first_step
-    rungs: tuple[Rung, ...] = ()
+
+    def climb_from(step: float) -> tuple[Rung, ...]:
+        return climb(function, setting.point, setting.outputs, tangent, step, _RUNGS)
+
+    rungs = climb_from(function.precision.first_step)
     while len(rungs) < _MAX_RUNGS:
-        rungs += climb(function, setting.point, setting.outputs, tangent, step, _RUNGS)
         slopes = read(rungs, setting.noise, function.precision)
-        if function.precision is not DOUBLE or not _may_clear_up(slopes, len(rungs)):
+        if _drowned(slopes, function.precision):
+            rungs = climb_from(rungs[0].step * RATIO**_RUNGS) + rungs
+        elif function.precision is not HALF and _may_clear_up(slopes, len(rungs)):
+            rungs += climb_from(rungs[-1].step / RATIO)
+        else:
             break
-        step = rungs[-1].step / RATIO
     return rungs
+
+
+def _drowned(slopes: Slopes, precision: Precision) -> bool:
+    """Whether rounding alone makes the error bars larger than is useful, and truncation does not yet."""
+    useful = precision.allowed / 50 * rms(slopes.value)
+    return rms(slopes.rounding) > useful and rms(slopes.rounding) > rms(slopes.truncation[slopes.smooth])
 
 
 def _may_clear_up(slopes: Slopes, climbed: int) -> bool:
@@ -103,10 +115,10 @@ def _may_clear_up(slopes: Slopes, climbed: int) -> bool:
     if rough.any():
         # The gap of a kink close by looks constant on large steps: the first look is not trusted.
         return climbed == _RUNGS or bool((rough & ~slopes.at_point).any())
-    return bool(np.mean(slopes.truncation) > 1e-6 * rms(slopes.value))
+    return rms(slopes.truncation) > 1e-6 * rms(slopes.value)
 
 
-def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector, spread: float) -> Examination:
+def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector, analytic_bar: float) -> Examination:
     weights = np.where(slopes.smooth, cotangent, 0.0)
     gradient = setting.linearization.pullback(weights) if slopes.smooth.any() else np.zeros(setting.space.size)
     terms = gradient * slopes.taken
@@ -116,7 +128,7 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
     rounding = SIGMAS * norm(weights * slopes.rounding)
     truncation = _TRUNCATION_SIGMAS * norm(weights * slopes.truncation)
     own = _ANALYTIC_ROUNDINGS * setting.probe.analytic_precision.unit * scale
-    bar = rounding + truncation + max(own, 2 * SIGMAS * spread)
+    bar = rounding + truncation + max(own, analytic_bar)
     found = Examination(
         "unknown",
         analytic,

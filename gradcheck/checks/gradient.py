@@ -108,9 +108,8 @@ class _Screen:
         if not all(test.agrees for test in tests) or any(one.kinked for one in moved):
             suspects.append(_all(setting))
         gradients = [gradient for _, gradient, _ in trios[:: self._trials]]
-        for name in small if len(setting.space.parts) > 1 else []:
-            if not self._small_agrees(name, gradients, tests[0].scale):
-                suspects.append((name,))
+        alone = small if len(setting.space.parts) > 1 else []
+        suspects += [(name,) for name in alone if not self._small_agrees(name, gradients, tests[0].scale)]
         self._note_vacuous(gradients, small)
         if not suspects:
             large = [part.name for part in setting.space if part.name not in small]
@@ -182,6 +181,11 @@ def _judge_rough(
     take_apart: bool,
 ) -> None:
     """Some outputs are not smooth along random tangents: try gentler ones, then one-sided slopes."""
+    kinked = found.slopes.at_point
+    if kinked.any():
+        evidence.kinks.append(judge_kinks(setting, kinked))
+        if evidence.kinks[-1].faults:
+            return
     together = setting.restricted(setting.uniform_tangent(), names)
     if _settle_wrong(setting, examine_twice(setting, together, together), evidence, take_apart):
         return
@@ -189,12 +193,6 @@ def _judge_rough(
         for name in names:
             if _judge_alone(setting, name, evidence, take_apart):
                 return
-    kinked = found.slopes.at_point
-    if kinked.any():
-        verdict = judge_kinks(setting, kinked)
-        evidence.kinks.append(verdict)
-        if verdict.judged == kinked.size == verdict.outputs:
-            return
     for name in names:
         if evidence.judged[name] == 0.0 and not _all_kinks_judged(evidence):
             evidence.unclear.append(

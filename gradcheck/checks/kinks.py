@@ -28,6 +28,9 @@ MAX_ENTRIES = 64
 #: One-sided slopes need a small step: kinks beside the point must stay outside.
 _STEP = {"float64": 1e-6, "float32": 1e-3, "float16": 5e-2}
 _MAX_PAIRS = 1500
+#: One-sided slopes that change by more than this share between two steps have no limit there, or another kink
+#: lies beside the point: nothing can be said of them.
+_CONVERGED = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class _OneSided:
     below: float
     above: float
     bar: float
+    converged: bool
 
     @property
     def kinked(self) -> bool:
@@ -105,11 +109,13 @@ def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
     for output, entries in zip(sample, _influences(setting, sample, unit), strict=True):
         if entries is None:
             continue
+        slopes = [_one_sided(setting, entry, int(output), unit) for entry in entries]
+        if not all(one.converged for one in slopes):
+            continue
         judged += 1
         values = setting.linearization.pullback(_one_hot(setting, int(output)))
-        slopes = [_one_sided(setting, entry, int(output), unit) for entry in entries]
         found = [
-            *_outside(values, slopes),
+            *_outside(setting, values, slopes, unit),
             *_leaks(setting, values, entries),
             *_unbalanced(setting, values, slopes, int(output), unit),
         ]
@@ -163,8 +169,9 @@ def _one_sided(setting: Setting, entry: int, output: int, unit: Vector) -> _OneS
     wide = _raw_slopes(setting, entry, output, unit, _step(setting))
     narrow = _raw_slopes(setting, entry, output, unit, _step(setting) / RATIO)
     noise = SIGMAS * float(setting.noise[output]) * RATIO / (_step(setting) * unit[entry])
-    bar = noise + max(abs(wide[0] - narrow[0]), abs(wide[1] - narrow[1])) / 2
-    return _OneSided(entry, narrow[0], narrow[1], bar)
+    change = max(abs(wide[0] - narrow[0]), abs(wide[1] - narrow[1]))
+    converged = change <= _CONVERGED * max(abs(narrow[0]), abs(narrow[1])) + noise
+    return _OneSided(entry, narrow[0], narrow[1], noise + change / 2, converged)
 
 
 def _raw_slopes(setting: Setting, entry: int, output: int, unit: Vector, step: float) -> tuple[float, float]:
@@ -179,10 +186,11 @@ def _raw_slopes(setting: Setting, entry: int, output: int, unit: Vector, step: f
     )
 
 
-def _outside(values: Vector, slopes: list[_OneSided]) -> Iterator[KinkFault]:
+def _outside(setting: Setting, values: Vector, slopes: list[_OneSided], unit: Vector) -> Iterator[KinkFault]:
     for one in slopes:
         value = float(values[one.position])
-        margin = 1e-9 * abs(value)
+        rounding = setting.probe.analytic_precision.unit * 64 * abs(value)
+        margin = rounding + setting.analytic_floor(np.ones(1)) / unit[one.position]
         if not one.low - margin <= value <= one.high + margin:
             yield KinkFault(
                 one.position,

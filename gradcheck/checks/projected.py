@@ -1,4 +1,4 @@
-"""The projected check: one scalar test per pair of directions, at a cost that does not depend on the number of entries."""
+"""The projected check: one scalar test per pair of directions, whatever the number of entries."""
 
 from __future__ import annotations
 

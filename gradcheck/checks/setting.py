@@ -11,15 +11,17 @@ import numpy as np
 from gradcheck.checks.probe import FormError, Linearization, Probe
 from gradcheck.numeric.directions import random_tangent, scaled, scales, signed_random
 from gradcheck.numeric.function import Function
-from gradcheck.numeric.ladder import a_priori_noise
+from gradcheck.numeric.ladder import Slopes, a_priori_noise
 from gradcheck.numeric.noise import Noise, measure_noise
 from gradcheck.numeric.precision import DOUBLE, Precision
-from gradcheck.numeric.space import Space, Vector, rms
+from gradcheck.numeric.space import Space, Vector, norm, rms
 
 #: Standard deviations of measured noise that an error bar allows for.
 SIGMAS = 4.0
 #: Evaluations of the pullback from which the rounding of the analytic side is measured.
 _SPREAD_DRAWS = 6
+#: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
+_ENTRY_ROUNDINGS = 8.0
 
 
 @dataclass
@@ -126,11 +128,13 @@ class Setting:
         """The precision that the subject declares for its forward."""
         return self.probe.declared_precision
 
-    def measure(self) -> bool:
-        """Measure the noise of the forward, once; return whether that was the first time."""
+    def measure(self, slopes: Slopes) -> bool:
+        """Measure the noise of the forward along slopes already known, once; return whether that was the first time."""
         if self.measured is not None:
             return False
-        self.measured = measure_noise(self.function, self.point, self.tangent(), self.outputs)
+        # A slope that changes from step to step is not the slope here.
+        local = np.where(slopes.truncation < np.abs(slopes.value) / 10, slopes.value, 0.0)
+        self.measured = measure_noise(self.function, self.point, slopes.taken, self.outputs, local)
         typical = rms(self.measured.level)
         noise = np.maximum(self.noise, SIGMAS * np.maximum(self.measured.level, typical / 2))
         self.noise = noise
@@ -148,3 +152,12 @@ class Setting:
             return float(np.dot(self.probe.linearize(point).pullback(weights), tangent))
 
         return float(np.std([rounded_anew() for _ in range(_SPREAD_DRAWS)], ddof=1))
+
+    def analytic_floor(self, cotangent: Vector) -> float:
+        """Return the rounding of ``⟨A, d⟩`` that no change of the inputs shows.
+
+        A pullback that forms ``1 - y²`` near ``y = 1`` loses what is below one roundoff of 1, always in the same way:
+        a few roundoffs of ``|g|·max(1, |y|)`` in an entry must be granted to any pullback.
+        """
+        size = norm(cotangent) * max(1.0, rms(self.outputs)) * float(np.max(self.scales))
+        return _ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradcheck.numeric.function import Function, evaluate_pair
 from gradcheck.numeric.precision import Precision
-from gradcheck.numeric.space import Vector
+from gradcheck.numeric.space import Vector, rms
 
 #: Ratio of neighbouring steps. A power of two, so that scaling a step never rounds.
 RATIO = 4.0
@@ -108,7 +109,7 @@ def read(rungs: tuple[Rung, ...], noise: Vector, precision: Precision) -> Slopes
     value between the one-sided slopes is at most half of it away from the central slope, so half of it enters the
     error bar. An output whose bar is then no longer small, for another reason than rounding, is not smooth.
     """
-    candidates = [_slopes(coarse, fine, noise, precision) for coarse, fine in zip(rungs, rungs[1:], strict=False)]
+    candidates = [_slopes(coarse, fine, noise, precision) for coarse, fine in itertools.pairwise(rungs)]
     return min(candidates, key=_badness)
 
 
@@ -136,6 +137,11 @@ def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Sl
 
 
 def _badness(slopes: Slopes) -> float:
-    typical = np.abs(slopes.value) + np.sqrt(np.mean(slopes.value**2)) + np.finfo(float).tiny
-    relative = np.minimum((slopes.rounding + slopes.truncation) / typical, 1.0)
-    return float(np.mean(np.where(slopes.smooth, relative, 1.0)))
+    """Return the mean error bar relative to the typical slope, where a rough output counts as much as any can."""
+    typical = np.abs(slopes.value) + rms(slopes.value)
+    bars = slopes.rounding + slopes.truncation
+    usable = slopes.smooth & (bars < typical)
+    relative = np.divide(bars, typical, out=np.ones_like(bars), where=usable)
+    # Between steps that drown everything the smaller error is still the better one.
+    drowned = rms(np.where(slopes.smooth, bars, 0.0))
+    return float(np.mean(relative)) + 1e-6 * drowned / (1e-5 * rms(slopes.value) + drowned + np.finfo(float).tiny)

@@ -15,6 +15,8 @@ from gradcheck.numeric.space import Vector
 _POINTS = 7
 #: Spacing of the points in units of roundoff: far enough to round anew, near enough for f to be straight.
 _SPACING = 16.0
+#: Fewer of the outputs that should move than this do: the function stands still.
+_STANDING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,45 +35,36 @@ class Noise:
     precision: Precision
 
 
-def measure_noise(function: Function, point: Vector, direction: Vector, outputs: Vector) -> Noise:
-    """Measure the noise of each output near `point`: six evaluations, and six more per
-    lower precision that has to be tried.
+def measure_noise(function: Function, point: Vector, direction: Vector, outputs: Vector, slope: Vector) -> Noise:
+    """Measure the noise of each output near `point`: six evaluations, and six more per lower precision tried.
 
     Parameters
     ----------
     function : Function
     point, direction : Vector
         The points lie on the line ``point + t·direction``.
-    outputs : Vector
-        ``f(point)``.
+    outputs, slope : Vector
+        ``f(point)``, and its slope along `direction` as far as it is known.
 
     Notes
     -----
     Over equally spaced points so close together that the function is a straight line, the k-th differences
-    (k = 2 … 5) hold noise alone, with variance ``(2k)!/(k!)²`` times that of one value. A function that computes in
-    a lower precision than its arguments does not move at all over a few of their roundoffs; it is then looked at
-    over a few roundoffs of the next lower precision.
+    (k = 3 … 5) hold noise alone, with variance ``(2k)!/(k!)²`` times that of one value. A function that computes in
+    a lower precision than its arguments stands still over a few of their roundoffs, although its slope says that it
+    should move; it is then looked at over a few roundoffs of the next lower precision.
 
     References
     ----------
     J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011), section 3.
     """
-    precisions = PRECISIONS[PRECISIONS.index(function.precision) :]
-    values = _line(function, point, direction, outputs, _SPACING * precisions[0].unit)
-    own = Noise(_level(values), precisions[0])
-    moved = _moves(values)
-    for coarser in precisions[1:]:
-        if np.mean(moved) > 0.5:
-            break
-        values = _line(function, point, direction, outputs, _SPACING * coarser.unit)
-        movable = _moves(values)
-        if not movable.any() or np.mean(moved[movable]) > 0.1:
-            break
-        level = _level(values)
-        if np.median(level[movable]) > coarser.unit / 64 * np.median(np.abs(outputs[movable])):
-            own = Noise(level, coarser)
-        moved = movable
-    return own
+    unit = function.precision.unit
+    should_move = np.abs(slope) * _SPACING > 16 * (np.abs(outputs) + np.finfo(float).tiny)
+    for precision in PRECISIONS[PRECISIONS.index(function.precision) :]:
+        values = _line(function, point, direction, outputs, _SPACING * precision.unit)
+        stands_still = should_move.any() and np.mean(_moves(values)[should_move]) < _STANDING_SHARE
+        if not stands_still:
+            return Noise(_level(values), precision)
+    return Noise(np.full_like(outputs, unit) * np.abs(outputs), function.precision)
 
 
 def _line(function: Function, point: Vector, direction: Vector, outputs: Vector, spacing: float) -> Vector:

@@ -1,0 +1,427 @@
+"""The command line: what was asked, handed to the public API, and its answer for people and for machines."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+import gradcheck
+from gradcheck.reports.json import case_from_dict, parse_json
+from gradcheck.reports.report import CaseId, Report, SubjectReport, Verdict
+from gradcheck.reports.text import (
+    WIDTH,
+    format_seconds,
+    format_share,
+    format_short,
+    notes_to_lines,
+    printable,
+    subject_to_text,
+    summary,
+)
+from gradcheck.subject import Subject, did_you_mean
+from gradcheck.suite import Suite
+from gradcheck.targets import REFERENCE, load
+
+if TYPE_CHECKING:
+    from gradcheck.kinds.kind import Case
+
+_PASSED, _NOT_PASSED, _INTERRUPTED = 0, 1, 130  # misuse is 2, which click.UsageError knows
+_COLOURS: dict[Verdict, str] = {
+    "passed": "green",
+    "inconclusive": "yellow",
+    "failed": "bold red",
+    "error": "bold magenta",
+}
+_NARROW = 100  # columns under which the table stands closer, to leave the names more room
+
+T = TypeVar("T")
+
+
+def run(argv: list[str]) -> int:
+    """Run one command and return its exit status: 0 passed, 1 something did not, 2 misuse, 130 interrupted.
+
+    Misuse gets one sentence on standard error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        _write_what_it_can(stream)
+    try:
+        status = cli.main(argv, prog_name="gradcheck", standalone_mode=False)
+    except click.ClickException as error:
+        print(f"gradcheck: {printable(error.format_message())}", file=sys.stderr)
+        return error.exit_code
+    return status if isinstance(status, int) else _PASSED
+
+
+class _Interrupted(click.ClickException):
+    exit_code = _INTERRUPTED
+
+
+class _Commands(click.Group):
+    """Commands that, when one is misspelt, say which was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            known = ", ".join(self.commands)
+            raise click.UsageError(
+                f"expected a command among {known}, got {args[0]!r}{self._nearest(args[0])}", ctx=ctx
+            )
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            known = ", ".join(self.commands)
+            raise click.UsageError(f"expected a command among {known}, got none; try 'gradcheck verify' or '--help'")
+        return _naming_options(self, ctx, lambda: super(_Commands, self).parse_args(ctx, args))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _Interrupted("interrupted") from None
+
+    def _nearest(self, given: str) -> str:
+        # A target without a command is what people type first.
+        if given.endswith(".py") or ".py:" in given or given.split(".")[0] == REFERENCE:
+            return f"; did you mean 'gradcheck verify {given}'?"
+        return did_you_mean(given, self.commands)
+
+
+class _Command(click.Command):
+    """A command that, when one of its options is misspelt, says which was meant."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return _naming_options(self, ctx, lambda: super(_Command, self).parse_args(ctx, args))
+
+
+def _naming_options(command: click.Command, ctx: click.Context, parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except click.NoSuchOption as error:
+        known = [name for parameter in command.get_params(ctx) for name in parameter.opts if name.startswith("-")]
+        raise click.UsageError(
+            f"expected an option among {', '.join(known)}, got {error.option_name!r}"
+            f"{did_you_mean(error.option_name, known)}",
+            ctx=ctx,
+        ) from None
+
+
+def _whole(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    """A whole number from 0."""
+    if not (value.isascii() and value.isdigit()):
+        raise click.BadParameter(f"expected a whole number from 0, got {value!r}", ctx, param)
+    return int(value)
+
+
+def _one_of(*words: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        if value is not None and value not in words:
+            expected = f"expected one of {', '.join(words)}, got {value!r}"
+            raise click.BadParameter(f"{expected}{did_you_mean(value, words)}", ctx, param)
+        return value
+
+    return check
+
+
+def _output_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """A file that can be written, which is found out before a long run and not after it."""
+    if value is None:
+        return None
+    path = Path(value)
+    existed = path.exists()
+    try:
+        path.open("a", encoding="utf-8").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        why = f"expected a file that can be written, got {value!r} ({error.strerror})"
+        raise click.BadParameter(why, ctx, param) from None
+    return path
+
+
+_PRECISIONS = ("float64", "float32")
+_dtype = click.option(
+    "--dtype",
+    callback=_one_of(*_PRECISIONS),
+    metavar="|".join(_PRECISIONS),
+    help="Precision of the arrays (default: as given).",
+)
+_exhaustive = click.option("--exhaustive", is_flag=True, help="Compare every entry with its own difference too (slow).")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(gradcheck.__version__, message="gradcheck %(version)s")
+def cli() -> None:
+    """Verify hand-written backward passes: a verdict with an error bar, and the evidence for it."""
+
+
+@cli.command(cls=_Command)
+@click.argument("targets", nargs=-1, metavar="[TARGET ...]")
+@click.option("--examples", callback=_whole, default="20", metavar="N", help="Drawn cases per suite (default: 20).")
+@click.option(
+    "--seed", callback=_whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
+)
+@_dtype
+@_exhaustive
+@click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write the report as JSON.")
+@click.option("--junit", "junit_file", callback=_output_file, metavar="FILE", help="Write the report as JUnit XML.")
+def verify(
+    targets: tuple[str, ...],
+    examples: int,
+    seed: int,
+    dtype: str | None,
+    exhaustive: bool,
+    json_file: Path | None,
+    junit_file: Path | None,
+) -> int:
+    """Verify what the targets hold.
+
+    TARGET is path.py[:name] or package.module[:name]; without one, all reference layers and the five-layer network
+    on handwritten digits.
+
+    Exit status: 0 all passed, 1 something failed, stayed inconclusive or crashed, 2 misuse.
+    """
+    from gradcheck.campaign import Options
+    from gradcheck.campaign import run as run_campaign
+
+    if json_file is not None and json_file == junit_file:
+        raise click.UsageError(f"expected two files for --json and --junit, got {str(json_file)!r} for both")
+    items = _load(targets or (REFERENCE,))
+    with _Bar(len(items)) as bar:
+        report = run_campaign(items, Options(examples, seed, dtype, exhaustive), bar)
+    _show(report)
+    _write(json_file, report.to_json)
+    _write(junit_file, lambda: _junit(report))
+    return _PASSED if report.passed else _NOT_PASSED
+
+
+@cli.command(cls=_Command)
+@click.argument("case")
+@click.option("--target", help="The suite it was found in, as path.py:name (default: the reference layer).")
+@_dtype
+@_exhaustive
+def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -> int:
+    """Run one case again.
+
+    CASE is the "case" of a failure in a JSON report, or a file that holds it.
+    """
+    from gradcheck.campaign import Options, check_case
+
+    data = _read_case(case)
+    suite = _suite_of(data, target)
+    options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive)
+    checked = check_case(suite, _case_of(suite, data), dtype, options.settings)
+    report = Report(data.seed, (checked,))
+    _plain(_console(), str(report))
+    return _PASSED if report.passed else _NOT_PASSED
+
+
+@cli.command(cls=_Command)
+def kinds() -> int:
+    """List the kinds of layers that can be verified."""
+    from gradcheck.kinds import KINDS
+
+    console = _console()
+    table = _table(console)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("verifies", overflow="fold")
+    table.add_column("corners", justify="right", no_wrap=True)
+    table.add_column("conditions that reports count", overflow="fold", ratio=1)
+    for name, kind in KINDS.items():
+        layers = ", ".join(layer.__name__ for layer in kind.layers)
+        table.add_row(Text(name), Text(layers), f"{len(kind.corners)}", Text(", ".join(kind.conditions)))
+    console.print(table)
+    return _PASSED
+
+
+def _load(targets: Iterable[str]) -> list[Suite | Subject]:
+    with _misuse(ValueError):
+        return [item for target in dict.fromkeys(targets) for item in load(target)]
+
+
+# One case again
+
+
+def _read_case(text: str) -> CaseId:
+    """The case in JSON text, or in a file of that name."""
+    source = "the case"
+    if not text.lstrip().startswith("{"):
+        source, text = text, _read_file(text)
+    try:
+        data = parse_json(text)
+        # People paste what they find: a whole failure, or a whole report.
+        if isinstance(data, dict) and isinstance(data.get("case"), dict):
+            data = data["case"]
+        if isinstance(data, dict) and "subjects" in data:
+            raise click.UsageError(
+                f"expected one case in {source}, got a whole report; give one failure of it, subjects[i].failures[j]"
+            )
+        return case_from_dict(data)
+    except ValueError as error:
+        raise click.UsageError(f"{source}: {error}") from None
+
+
+def _read_file(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise click.UsageError(
+            f'expected CASE to be JSON, {{"kind": …, "config": {{…}}, "regime": …, "seed": …}}, or a file that holds '
+            f"it, got {name!r} ({why})"
+        ) from None
+
+
+def _suite_of(case: CaseId, target: str | None) -> Suite:
+    if case.kind is None:
+        raise click.UsageError(
+            "expected the case of a kind, got kind null, the case of a subject given directly, whose arrays the case "
+            "does not tell; verify that subject again with the same seed"
+        )
+    if target is None:
+        with _misuse(ValueError):
+            return gradcheck.suite(case.kind)
+    suites = [item for item in _load([target]) if isinstance(item, Suite) and item.kind.name == case.kind]
+    if len(suites) != 1:
+        came = f"{len(suites)}; name one, as in path.py:name" if suites else "none"
+        raise click.UsageError(f"expected one suite of kind {case.kind!r} in {target}, got {came}")
+    return suites[0]
+
+
+def _case_of(suite: Suite, data: CaseId) -> Case:
+    from gradcheck.kinds.kind import case_from_data
+
+    with _misuse(ValueError, TypeError):
+        case = case_from_data(suite.kind, data.config, data.regime or "", data.seed)
+        case.primals()  # values of a wrong type show first when arrays are made of them
+    return case
+
+
+@contextlib.contextmanager
+def _misuse(*errors: type[Exception]) -> Iterator[None]:
+    """Make errors that tell of misuse the one sentence of the command line."""
+    try:
+        yield
+    except errors as error:
+        raise click.UsageError(str(error)) from error
+
+
+# For people
+
+
+class _Bar:
+    """How far a run is: the subjects in one bar, the cases of the present one in another; on terminals only."""
+
+    def __init__(self, subjects: int) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            # What a subject prints goes where it was sent; on a terminal it must not tear the bar.
+            redirect_stdout=sys.stdout.isatty(),
+            disable=not sys.stderr.isatty(),
+        )
+        self._all = self._bars.add_task("subjects", total=subjects)
+        self._one = self._bars.add_task("", total=None)
+
+    def __enter__(self) -> _Bar:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def begin(self, name: str, cases: int) -> None:
+        self._bars.reset(self._one, total=cases, description=printable(name))
+
+    def advance(self) -> None:
+        self._bars.advance(self._one)
+
+    def end(self, report: SubjectReport) -> None:  # noqa: ARG002  # the bar shows how many, not how well
+        self._bars.advance(self._all)
+
+
+def _show(report: Report) -> None:
+    console = _console()
+    width = min(console.width, WIDTH)
+    console.print(_verdicts(report.subjects, console))
+    for subject in report.subjects:
+        if subject.verdict != "passed":
+            _plain(console, f"\n{subject_to_text(subject, width)}")
+        elif subject.notes:
+            _plain(console, "\n" + "\n".join([f"{printable(subject.name)}: passed", *notes_to_lines(subject, width)]))
+    console.print()
+    console.print(Text(summary(report), style=_COLOURS[report.verdict]), soft_wrap=True)
+
+
+def _verdicts(subjects: Sequence[SubjectReport], console: Console) -> Table:
+    table = _table(console)
+    table.add_column("name", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for heading in ("cases", "forwards", "pullbacks", "resolution", "masked", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for subject in subjects:
+        table.add_row(
+            Text(printable(subject.name)),
+            Text(subject.verdict, style=_COLOURS[subject.verdict]),
+            f"{subject.cases:,}",
+            f"{subject.evaluations.forward:,}",
+            f"{subject.evaluations.pullback:,}",
+            format_short(subject.resolution),
+            format_share(subject.masked),
+            format_seconds(subject.seconds),
+        )
+    return table
+
+
+def _table(console: Console) -> Table:
+    gap = 1 if console.width < _NARROW else 2
+    return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+
+
+def _plain(console: Console, text: str) -> None:
+    """Text that is laid out already."""
+    console.print(Text(text), soft_wrap=True)
+
+
+def _console() -> Console:
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+# For machines
+
+
+def _junit(report: Report) -> str:
+    from gradcheck.reports.junit import report_to_junit
+
+    return report_to_junit(report)
+
+
+def _write(path: Path | None, text: Callable[[], str]) -> None:
+    if path is None:
+        return
+    try:
+        # A lone surrogate (of a file name that is not UTF-8) is written as \udcxx, which JSON reads as it was.
+        path.write_text(text().rstrip("\n") + "\n", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise click.UsageError(f"expected to write {str(path)!r}, got {error.strerror}") from None
+
+
+def _write_what_it_can(stream: Any) -> None:
+    """A name that the encoding of a stream lacks is shown escaped, not answered with a traceback."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
