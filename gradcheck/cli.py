@@ -25,6 +25,7 @@ from gradcheck.reports.text import (
     format_short,
     notes_to_lines,
     printable,
+    report_to_text,
     subject_to_text,
     summary,
 )
@@ -223,7 +224,8 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -
     options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive)
     checked = check_case(suite, _case_of(suite, data), dtype, options.settings)
     report = Report(data.seed, (checked,))
-    _plain(_console(), str(report))
+    console = _console()
+    _plain(console, report_to_text(report, min(console.width, WIDTH)))
     return _PASSED if report.passed else _NOT_PASSED
 
 
@@ -304,7 +306,13 @@ def _case_of(suite: Suite, data: CaseId) -> Case:
 
     with _misuse(ValueError, TypeError):
         case = case_from_data(suite.kind, data.config, data.regime or "", data.seed)
-        case.primals()  # values of a wrong type show first when arrays are made of them
+    try:
+        case.primals()  # what is wrong with the values of a configuration shows when arrays are made of them
+    except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
+        raise click.UsageError(
+            f"expected a config of {suite.kind.name} that arrays can be made for, got one that raises "
+            f"{type(error).__name__}: {error}"
+        ) from error
     return case
 
 
@@ -324,6 +332,7 @@ class _Bar:
     """How far a run is: the subjects in one bar, the cases of the present one in another; on terminals only."""
 
     def __init__(self, subjects: int) -> None:
+        self._shown = sys.stderr.isatty()
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -333,20 +342,22 @@ class _Bar:
             transient=True,
             # What a subject prints goes where it was sent; on a terminal it must not tear the bar.
             redirect_stdout=sys.stdout.isatty(),
-            disable=not sys.stderr.isatty(),
+            disable=not self._shown,
         )
         self._all = self._bars.add_task("subjects", total=subjects)
-        self._one = self._bars.add_task("", total=None)
+        self._one = self._bars.add_task("", total=None, visible=False)
 
     def __enter__(self) -> _Bar:
-        self._bars.start()
+        if self._shown:
+            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._shown:  # stopping what was never shown prints an empty line in some versions of rich
+            self._bars.stop()
 
     def begin(self, name: str, cases: int) -> None:
-        self._bars.reset(self._one, total=cases, description=printable(name))
+        self._bars.reset(self._one, total=cases, visible=True, description=printable(name))
 
     def advance(self) -> None:
         self._bars.advance(self._one)
@@ -389,7 +400,7 @@ def _verdicts(subjects: Sequence[SubjectReport], console: Console) -> Table:
 
 
 def _table(console: Console) -> Table:
-    gap = 1 if console.width < _NARROW else 2
+    gap = 0 if console.width < _NARROW else 1  # beside the column that the box keeps between cells
     return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
 
 

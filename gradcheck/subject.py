@@ -139,8 +139,9 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     >>> did_you_mean("something else", ["conv2d", "relu"])
     ''
     """
-    near = difflib.get_close_matches(given, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    by_folded = {word.casefold(): word for word in known}
+    near = difflib.get_close_matches(given.casefold(), by_folded, n=1)
+    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
 
 
 def _require(condition: bool, argument: str, expected: str, value: object) -> None:

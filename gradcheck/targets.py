@@ -140,12 +140,11 @@ def _reference_items(module: ModuleType, name: str | None) -> list[Item]:
 
         return list(default_items())
     known = _reference_classes(module)
-    wanted = known if name is None else {name: getattr(module, name, None)}
     if name is not None and name not in known:
         raise TargetError(
             f"expected a layer of {module.__name__} that a kind verifies, got {name!r}{did_you_mean(name, known)}"
         )
-    suites = _suites_of(wanted.values())
+    suites = _suites_of(known.values() if name is None else [known[name]])
     if not suites:
         raise TargetError(
             f"expected layers that a kind verifies, got {module.__name__}, which defines none; {REFERENCE} verifies all"
@@ -195,7 +194,7 @@ def _named_items(target: str, module: ModuleType, name: str) -> list[Item]:
     if not hasattr(module, name):
         source = target.rpartition(":")[0]
         known = [public for public, _ in _public(module)]
-        raise TargetError(f"expected a name in {source}, got {name!r}, which is none of its{did_you_mean(name, known)}")
+        raise TargetError(f"expected a name that {source} defines, got {name!r}{did_you_mean(name, known)}")
     thing = getattr(module, name)
     if not isinstance(thing, Suite | Subject | list | tuple) and callable(thing):
         thing = _call(target, thing)

@@ -72,7 +72,9 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
         rungs = _climb_until_clear(setting, tangent)
     slopes = read(rungs, setting.noise, setting.function.precision)
     weights = np.where(slopes.smooth, cotangent, 0.0)
-    rounding = 2 * SIGMAS * setting.analytic_spread(weights, slopes.taken) + setting.analytic_floor(weights)
+    rounding = 2 * SIGMAS * setting.analytic_spread(weights, slopes.taken) + setting.analytic_floor(
+        weights, float(np.abs(tangent).max())
+    )
     return _judge(setting, slopes, cotangent, tangent, rounding)
 
 

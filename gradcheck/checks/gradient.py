@@ -98,53 +98,51 @@ class _Screen:
         ]
 
     def suspects(self) -> list[tuple[str, ...]]:
-        """Run the tests; return the groups of primals whose tests disagree or meet a kink."""
+        """Run the tests; return the groups of primals that disagree, meet a kink, or are not seen sharply enough."""
         setting = self._setting
         moved = [self._move(setting.tangent()) for _ in range(self._trials)]
         trios = pair_up(setting.linearization, self._cotangents, moved)
         tests = [self._compare(*trio) for trio in trios]
-        small = small_primals(setting.space, trios[0][1], moved[0].taken)
-        suspects = []
-        if not all(test.agrees for test in tests) or any(one.kinked for one in moved):
-            suspects.append(_all(setting))
         gradients = [gradient for _, gradient, _ in trios[:: self._trials]]
-        alone = small if len(setting.space.parts) > 1 else []
-        suspects += [(name,) for name in alone if not self._small_agrees(name, gradients, tests[0].scale)]
-        self._note_vacuous(gradients, small)
-        if not suspects:
-            large = [part.name for part in setting.space if part.name not in small]
-            self._settle(trios, tests, large)
-        return suspects
+        small = small_primals(setting.space, gradients[0], moved[0].taken)
+        names = _all(setting)
+        kinked = any(one.kinked for one in moved)
+        if len(names) == 1 and small and not kinked and all(abs(t.numeric) <= t.tolerance for t in tests):
+            self._evidence.vacuous.append(names[0])
+            return []
+        alone = small if len(names) > 1 else []
+        together = [name for name in names if name not in alone]
+        suspects: list[tuple[str, ...]] = []
+        if kinked or not self._settle(together, [gradient for _, gradient, _ in trios], tests):
+            suspects.append(names)
+        zero = ZERO_SHARE * tests[0].scale
+        return suspects + [(name,) for name in alone if not self._settle_small(name, gradients, zero)]
 
-    def _small_agrees(self, name: str, gradients: Sequence[Vector], joint_scale: float) -> bool:
+    def _settle_small(self, name: str, gradients: Sequence[Vector], zero: float) -> bool:
+        """Move one primal alone; values up to `zero` count as zero beside those of the whole call."""
         setting = self._setting
         moved = self._move(setting.restricted(setting.tangent(), (name,)))
-        zero = ZERO_SHARE * joint_scale
         tests = [
-            self._compare(cotangent, gradient, moved, zero=zero)
+            self._compare(cotangent, gradient, moved, zero)
             for cotangent, gradient in zip(self._cotangents, gradients, strict=True)
         ]
         silent = all(abs(test.analytic) <= zero and abs(test.numeric) <= test.tolerance for test in tests)
         if silent and all(test.scale <= 10 * test.tolerance for test in tests):
             self._evidence.vacuous.append(name)
-        return all(test.agrees for test in tests) and not moved.kinked
+            return True
+        return not moved.kinked and self._settle([name], gradients, tests)
 
-    def _note_vacuous(self, gradients: Sequence[Vector], small: Sequence[str]) -> None:
-        """A gradient that is exactly zero for every cotangent is vacuous; among several it had its own trial."""
-        parts = self._setting.space.parts
-        if len(parts) == 1 and small and not any(gradient.any() for gradient in gradients):
-            self._evidence.vacuous.append(parts[0].name)
-
-    def _settle(
-        self, trios: Sequence[tuple[Vector, Vector, Difference]], tests: Sequence[Test], names: Sequence[str]
-    ) -> None:
-        resolutions = [
+    def _settle(self, names: Sequence[str], gradients: Sequence[Vector], tests: Sequence[Test]) -> bool:
+        """Return whether the tests agree and are sharp; keep their resolution if so."""
+        if not all(test.agrees and test.sharp for test in tests):
+            return False
+        resolution = min(
             self._setting.resolution(gradient, test.tolerance, names)
-            for (_, gradient, _), test in zip(trios, tests, strict=True)
-        ]
-        best = min(resolutions) if names else 0.0
-        if best > 0:
-            self._evidence.resolution = best
+            for gradient, test in zip(gradients, tests, strict=True)
+        )
+        if resolution > 0:
+            self._evidence.resolution = max(self._evidence.resolution or 0.0, resolution)
+        return True
 
     def _move(self, tangent: Vector) -> Difference:
         return difference(self._setting.function, self._setting.point, self._setting.outputs, tangent)

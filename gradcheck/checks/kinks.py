@@ -190,7 +190,7 @@ def _outside(setting: Setting, values: Vector, slopes: list[_OneSided], unit: Ve
     for one in slopes:
         value = float(values[one.position])
         rounding = setting.probe.analytic_precision.unit * 64 * abs(value)
-        margin = rounding + setting.analytic_floor(np.ones(1)) / unit[one.position]
+        margin = rounding + setting.analytic_floor(np.ones(1), 1.0)
         if not one.low - margin <= value <= one.high + margin:
             yield KinkFault(
                 one.position,

@@ -23,6 +23,8 @@ ZERO_SHARE = 1e-11
 SMALL_SHARE = 1e-2
 #: A one-sided gap above this share of the typical slope makes an output suspect of a kink.
 SUSPICIOUS_GAP = 1e-2
+#: A test whose tolerance is this many times wider than its proper one is left to a ladder of steps.
+BLUNT = 10.0
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,15 @@ class Test:
         What rounding and truncation may have done to them.
     scale : float
         Size of the terms that were summed.
+    sharp : bool
+        Whether the tolerance is not much wider than it would be without the rounding of the outputs.
     """
 
     analytic: float
     numeric: float
     tolerance: float
     scale: float
+    sharp: bool
 
     @property
     def agrees(self) -> bool:
@@ -100,8 +105,9 @@ def compare(
     weighted = cotangent * moved.slope
     scale = max(norm(terms), norm(weighted))
     floor = NOISE_FLOOR * DOUBLE.unit * norm(cotangent * outputs) / STEP
-    tolerance = precision.analytic_tolerance * scale + floor + zero
-    return Test(float(terms.sum()), float(weighted.sum()), tolerance, scale)
+    proper = precision.analytic_tolerance * scale
+    sharp = floor + zero <= BLUNT * proper
+    return Test(float(terms.sum()), float(weighted.sum()), proper + floor + zero, scale, sharp)
 
 
 def small_primals(space: Space, gradient: Vector, taken: Vector) -> list[str]:

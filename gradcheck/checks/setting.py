@@ -153,11 +153,11 @@ class Setting:
 
         return float(np.std([rounded_anew() for _ in range(_SPREAD_DRAWS)], ddof=1))
 
-    def analytic_floor(self, cotangent: Vector) -> float:
+    def analytic_floor(self, cotangent: Vector, moved: float) -> float:
         """Return the rounding of ``⟨A, d⟩`` that no change of the inputs shows.
 
         A pullback that forms ``1 - y²`` near ``y = 1`` loses what is below one roundoff of 1, always in the same way:
-        a few roundoffs of ``|g|·max(1, |y|)`` in an entry must be granted to any pullback.
+        a few roundoffs of ``|g|·max(1, |y|)`` in an entry, which is `moved` so far, must be granted to any pullback.
         """
-        size = norm(cotangent) * max(1.0, rms(self.outputs)) * float(np.max(self.scales))
+        size = norm(cotangent) * max(1.0, rms(self.outputs)) * moved
         return _ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * size

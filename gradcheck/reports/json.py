@@ -85,7 +85,8 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise ValueError(f"expected JSON, got {error.msg} at line {error.lineno}, column {error.colno}") from None
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"expected JSON, got something else at {where} ({error.msg})") from None
     except RecursionError:
         raise ValueError("expected JSON, got a text nested too deeply to be one of ours") from None
 

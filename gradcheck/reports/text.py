@@ -40,8 +40,7 @@ def report_to_text(report: Report, width: int = WIDTH) -> str:
 
 def subject_to_text(subject: SubjectReport, width: int = WIDTH) -> str:
     """Return the headline of a subject, its notes and a block for each failure."""
-    head = textwrap.fill(headline(subject), width, subsequent_indent="  ", break_on_hyphens=False)
-    lines = [head, *notes_to_lines(subject, width)]
+    lines = [_fill_between(" · ", headline(subject), width), *notes_to_lines(subject, width)]
     blocks = ["\n".join(lines), *(failure_to_text(subject.name, failure, width) for failure in subject.failures)]
     return "\n\n".join(blocks)
 
@@ -55,15 +54,14 @@ def headline(subject: SubjectReport) -> str:
     'relu: passed · 40 cases · 0 forwards, 0 pullbacks · resolution 2.3e-7 · masked 0 %'
     """
     spent = subject.evaluations
-    return " · ".join(
-        [
-            f"{printable(subject.name)}: {subject.verdict}{_blamed(subject.failures)}",
-            counted(subject.cases, "case"),
-            f"{counted(spent.forward, 'forward')}, {counted(spent.pullback, 'pullback')}",
-            f"resolution {format_short(subject.resolution)}",
-            f"masked {format_share(subject.masked)}",
-        ]
-    )
+    parts = [
+        f"{printable(subject.name)}: {subject.verdict}{_blamed(subject.failures)}",
+        counted(subject.cases, "case"),
+        f"{counted(spent.forward, 'forward')}, {counted(spent.pullback, 'pullback')}",
+        "" if subject.resolution is None else f"resolution {format_short(subject.resolution)}",
+        f"masked {format_share(subject.masked)}",
+    ]
+    return " · ".join(part for part in parts if part)
 
 
 def notes_to_lines(subject: SubjectReport, width: int = WIDTH) -> list[str]:
@@ -177,14 +175,14 @@ def format_seconds(seconds: float) -> str:
 
     Examples
     --------
-    >>> [format_seconds(seconds) for seconds in (0.004, 0.42, 23.41, 200.0)]
-    ['0.00 s', '0.42 s', '23.4 s', '3 min 20 s']
+    >>> [format_seconds(seconds) for seconds in (0.004, 0.42, 23.41, 200.0, 4000.0)]
+    ['0.00 s', '0.42 s', '23.4 s', '200 s', '67 min']
     """
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 100:
         return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{seconds:.0f} s" if seconds < 1000 else f"{seconds / 60:.0f} min"
 
 
 def format_config(config: Mapping[str, Any]) -> str:
@@ -288,16 +286,34 @@ def _error(failure: Failure) -> str:
 
 
 def _case(case: CaseId) -> str:
-    kind = f"{case.kind}: " if case.kind else ""
     regime = f"; regime {case.regime}" if case.regime else ""
-    return f"{kind}{format_config(case.config)}{regime}; seed {case.seed}"
+    return f"{_configuration(case)}{regime}; seed {case.seed}"
+
+
+def _configuration(case: CaseId) -> str:
+    if case.kind is not None:
+        return f"{case.kind}: {format_config(case.config)}"
+    shapes = {name: tuple(shape) if isinstance(shape, list) else shape for name, shape in case.config.items()}
+    return ", ".join(f"{printable(name)} {format_value(shape)}" for name, shape in shapes.items())
 
 
 def _field(label: str, text: str, width: int) -> str:
     lead = f"  {label:<{_LABEL}}"
-    return textwrap.fill(
-        printable(text), width, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False
-    )
+    lines = _escaped(" ".join(text.splitlines()))
+    return textwrap.fill(lines, width, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False)
+
+
+def _fill_between(separator: str, text: str, width: int) -> str:
+    """Break lines between the parts of a headline; inside a part only where the part is longer than a line."""
+    lines: list[str] = []
+    for part in text.split(separator):
+        joined = f"{lines[-1]}{separator}{part}" if lines else part
+        if len(joined) <= width and lines:
+            lines[-1] = joined
+        else:
+            indent = "  " if lines else ""
+            lines += textwrap.wrap(f"{indent}{part}", width, subsequent_indent="  ", break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def _verbatim(label: str, text: str) -> str:

@@ -1,0 +1,39 @@
+"""Measured noise and the precision in which a function really computes."""
+
+import numpy as np
+import pytest
+
+from gradcheck.numeric.function import Function
+from gradcheck.numeric.noise import measure_noise
+from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE
+
+
+def measured(function, x, slope):
+    wrapped = Function(function, lambda point: point, DOUBLE)
+    return measure_noise(wrapped, x, np.ones_like(x), function(x), slope)
+
+
+def test_noise_of_known_size_is_found(rng):
+    x = rng.standard_normal(200)
+    noise = measured(lambda v: np.sin(v) + 1e-9 * rng.standard_normal(v.size), x, np.cos(x))
+    assert np.median(noise.level) == pytest.approx(1e-9, rel=0.5)
+    assert noise.precision is DOUBLE
+
+
+def test_rounding_of_float64_is_of_the_order_of_its_unit(rng):
+    x = rng.standard_normal(200)
+    noise = measured(lambda v: np.exp(np.sin(v) + 3), x, np.cos(x) * np.exp(np.sin(x) + 3))
+    assert 0.05 * DOUBLE.unit < np.median(noise.level / np.exp(np.sin(x) + 3)) < 10 * DOUBLE.unit
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [(np.float32, SINGLE), (np.float16, HALF)])
+def test_a_hidden_cast_is_seen(rng, dtype, precision):
+    x = rng.standard_normal(50)
+    noise = measured(lambda v: np.tanh(v.astype(dtype)).astype(np.float64), x, 1 - np.tanh(x) ** 2)
+    assert noise.precision is precision
+
+
+def test_flat_outputs_are_no_sign_of_a_hidden_cast(rng):
+    x = rng.standard_normal(50) + 40
+    noise = measured(np.tanh, x, np.zeros(50))
+    assert noise.precision is DOUBLE
