@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -120,7 +121,7 @@ def _naming_options(command: click.Command, ctx: click.Context, parse: Callable[
 
 def _whole(ctx: click.Context, param: click.Parameter, value: str) -> int:
     """A whole number from 0."""
-    if not (value.isascii() and value.isdigit()):
+    if not re.fullmatch("[0-9]{1,18}", value):
         raise click.BadParameter(f"expected a whole number from 0, got {value!r}", ctx, param)
     return int(value)
 

@@ -1,0 +1,98 @@
+"""What a layer is here, and the refusals that layers share."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Params: TypeAlias = dict[str, Array]
+
+
+class ShapeError(ValueError):
+    """An array does not have the shape that a layer needs; the message shows both."""
+
+
+@runtime_checkable
+class Layer(Protocol):
+    """A layer: hyper-parameters in a frozen dataclass, and nothing that changes.
+
+    Parameters and what the backward pass needs are passed explicitly, so that a forward can be pulled back any
+    number of times and in any order.
+    """
+
+    def init(self, rng: np.random.Generator) -> Params:
+        """Return fresh parameters in float64."""
+
+    def forward(self, params: Params, x: Any, *constants: Any) -> tuple[Any, Any]:
+        """Return the output, in the dtype of `x`, and what `backward` needs."""
+
+    def backward(self, params: Params, cache: Any, grad_output: Any) -> tuple[Any, Params]:
+        """Return the gradients of the input and of every parameter."""
+
+
+def require_shape(what: str, array: Array, expected: tuple[int | str, ...]) -> None:
+    """Refuse an array whose shape is not `expected`, where a str stands for any size.
+
+    Raises
+    ------
+    ShapeError
+
+    Examples
+    --------
+    >>> require_shape("x", np.ones((2, 3)), ("N", 4))
+    Traceback (most recent call last):
+    reference_layers.layer.ShapeError: expected x of shape (N, 4), got shape=(2, 3)
+    """
+    shape = array.shape
+    fits = len(shape) == len(expected) and all(
+        isinstance(due, str) or size == due for size, due in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
+        raise ShapeError(f"expected {what} of shape ({wanted}), got shape={shape}")
+
+
+def require_positive(**values: int) -> None:
+    """Refuse hyper-parameters that are not positive integers.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> require_positive(groups=0)
+    Traceback (most recent call last):
+    ValueError: expected groups to be a positive int, got groups=0
+    """
+    for name, value in values.items():
+        if not _is_int(value) or value < 1:
+            raise ValueError(f"expected {name} to be a positive int, got {name}={value!r}")
+
+
+def pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
+    """Return an int, or a pair of ints, as the pair (height, width).
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or below `least`.
+
+    Examples
+    --------
+    >>> pair("stride", 2), pair("stride", (1, 3))
+    ((2, 2), (1, 3))
+    """
+    numbers = (value, value) if _is_int(value) else value
+    if not (isinstance(numbers, tuple | list) and len(numbers) == 2 and all(map(_is_int, numbers))):
+        raise ValueError(f"expected {name} to be an int or a pair of ints (height, width), got {name}={value!r}")
+    if min(numbers) < least:
+        raise ValueError(f"expected {name} to be at least {least}, got {name}={value!r}")
+    return int(numbers[0]), int(numbers[1])
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
