@@ -13,6 +13,7 @@ import numpy as np
 
 from gradcheck.check import Settings, check_subject
 from gradcheck.kinds.kind import Case
+from gradcheck.reports.json import case_to_dict
 from gradcheck.reports.report import VERDICTS, Evaluations, Failure, Report, SubjectReport, Verdict
 from gradcheck.subject import Arrays, Subject
 from gradcheck.suite import Suite
@@ -106,7 +107,8 @@ def _run_one(subject: Subject, options: Options, progress: Progress) -> SubjectR
     progress.begin(subject.name, 1)
     if options.dtype is not None:
         primals = {name: array.astype(options.dtype) for name, array in subject.primals.items()}
-        subject = subject.with_primals(primals)
+        command = f"{subject.reproduce} --dtype {options.dtype}" if subject.reproduce else ""
+        subject = replace(subject, primals=primals, reproduce=command)
     report = check_subject(subject, options.seed, options.settings)
     progress.advance()
     return report
@@ -148,19 +150,14 @@ def check_case(suite: Suite, case: Case, dtype: str | None, settings: Settings) 
 
 def reproduce_command(suite: Suite, case: Case, dtype: str | None = None) -> str:
     """Return the command (or, for a suite that is in no file, the snippet) that runs one case again."""
-    identity = case.id
-    data = {
-        "kind": identity.kind,
-        "config": identity.config,
-        "regime": identity.regime,
-        "seed": identity.seed,
-    }
-    text = json.dumps(data)
+    data = case_to_dict(case.id)
     if suite.origin is None:
         given = f", dtype={dtype!r}" if dtype else ""
-        return f"gradcheck.check(suite.subject(gradcheck.case('{text}')), seed={case.seed}{given})"
-    words = ["gradcheck", "replay", *(["--target", suite.origin] if suite.origin else []), text]
-    return shlex.join([*words, *(["--dtype", dtype] if dtype else [])])
+        described = f"{data['config']}, {case.regime!r}, {case.seed}"
+        return f"gradcheck.check(suite.subject(suite.case({described})), seed={case.seed}{given})"
+    target = ["--target", suite.origin] if suite.origin else []
+    precision = ["--dtype", dtype] if dtype else []
+    return shlex.join(["gradcheck", "replay", *target, *precision, json.dumps(data)])
 
 
 class _Tally:

@@ -164,7 +164,7 @@ def check_subject(
 ) -> SubjectReport:
     """Check one subject at its point; `case` tells reports where it comes from."""
     begun = time.perf_counter()
-    case = case or CaseId(None, {name: list(array.shape) for name, array in subject.primals.items()}, None, seed)
+    case = case or CaseId(None, {name: array.shape for name, array in subject.primals.items()}, None, seed)
     probe = Probe(subject)
     try:
         report = _run_stages(probe, np.random.default_rng(seed), settings or Settings(), case)
@@ -173,7 +173,7 @@ def check_subject(
         report = _broken(verdict, Failure(error.check, case, str(error), primal=error.primal))
     except SubjectRaisedError as error:
         report = _broken("error", Failure("raised", case, str(error)))
-    reproduce = subject.reproduce or f"gradcheck.check(subject, seed={seed})"
+    reproduce = subject.reproduce.replace("{seed}", str(seed)) or f"gradcheck.check(subject, seed={seed})"
     return dataclasses.replace(
         report,
         name=subject.name,
@@ -201,7 +201,7 @@ def _run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, case
         probe.subject.name,
         verdict=_verdict(failures, evidence),
         resolution=evidence.resolution,
-        masked=1.0 - judged,
+        masked=max(0.0, 1.0 - judged),
         failures=tuple(failures),
         notes=tuple(evidence_notes(evidence)),
         vacuous=tuple(evidence.vacuous),

@@ -76,7 +76,8 @@ class Subject:
     traits : iterable of Trait, optional
         Declared facts.
     reproduce : str, optional
-        Command or snippet that builds this subject again and checks it; shown with every failure.
+        Command or snippet that builds this subject again and checks it; shown with every failure, with the seed
+        in the place of ``{seed}``.
 
     Raises
     ------

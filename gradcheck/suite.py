@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradcheck.kinds.kind import Case, Kind
+from gradcheck.kinds.kind import Case, Kind, case_from_data
 from gradcheck.subject import Arrays, Subject
 
 
@@ -29,6 +29,10 @@ class Suite:
     kind: Kind
     build: Callable[[Any, Arrays], Any]
     origin: str | None = None
+
+    def case(self, config: Mapping[str, Any], regime: str, seed: int) -> Case:
+        """Return the case of this suite that plain data describe, as failures print it."""
+        return case_from_data(self.kind, config, regime, seed)
 
     def subject(self, case: Case, dtype: Any = None) -> Subject:
         """Return the subject of one case."""

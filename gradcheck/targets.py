@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import shlex
 import sys
 import traceback
 from collections import Counter
@@ -210,15 +211,18 @@ def _named_items(target: str, module: ModuleType, name: str) -> list[Item]:
 
 
 def _placed(item: Item, place: str) -> Item:
-    """The item, knowing where `gradcheck replay` finds it again; reference layers are found by their kind."""
-    return replace(item, origin=place) if isinstance(item, Suite) and item.origin is None else item
+    """The item, knowing how the command line finds it again; reference layers are found by their kind."""
+    if isinstance(item, Suite):
+        return replace(item, origin=place) if item.origin is None else item
+    return item if item.reproduce else replace(item, reproduce=f"gradcheck verify {shlex.quote(place)} --seed {{seed}}")
 
 
 def _placed_together(items: Iterable[Item], place: str) -> list[Item]:
     """Several items of one place: a case names a kind, so a place where two suites share one tells neither."""
     listed = list(items)
     kinds = Counter(item.kind.name for item in listed if isinstance(item, Suite))
-    return [_placed(item, place) if isinstance(item, Suite) and kinds[item.kind.name] == 1 else item for item in listed]
+    alone = [not isinstance(item, Suite) or kinds[item.kind.name] == 1 for item in listed]
+    return [_placed(item, place) if known else item for item, known in zip(listed, alone, strict=True)]
 
 
 def _call(target: str, function: Callable[..., Any]) -> Any:

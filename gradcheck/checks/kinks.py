@@ -115,7 +115,7 @@ def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
         judged += 1
         values = setting.linearization.pullback(_one_hot(setting, int(output)))
         found = [
-            *_outside(setting, values, slopes, unit),
+            *_outside(setting, values, slopes),
             *_leaks(setting, values, entries),
             *_unbalanced(setting, values, slopes, int(output), unit),
         ]
@@ -186,7 +186,7 @@ def _raw_slopes(setting: Setting, entry: int, output: int, unit: Vector, step: f
     )
 
 
-def _outside(setting: Setting, values: Vector, slopes: list[_OneSided], unit: Vector) -> Iterator[KinkFault]:
+def _outside(setting: Setting, values: Vector, slopes: list[_OneSided]) -> Iterator[KinkFault]:
     for one in slopes:
         value = float(values[one.position])
         rounding = setting.probe.analytic_precision.unit * 64 * abs(value)
