@@ -1,14 +1,36 @@
-"""The kinds of layers that can be verified: one file per kind, one registration line per kind here."""
+"""The kinds of layers that can be verified: a family per file, one registration line per kind here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from gradcheck.kinds.affine import AFFINE
+from gradcheck.kinds.conv2d import CONV2D
+from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.kind import Kind
-from gradcheck.subject import did_you_mean
+from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
+from gradcheck.kinds.pool2d import AVG_POOL2D, MAX_POOL2D
+from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
+from gradcheck.subject import Subject, did_you_mean
 
-KINDS: Mapping[str, Kind] = MappingProxyType({})
+if TYPE_CHECKING:
+    from gradcheck.suite import Suite
+
+_REGISTERED = (
+    CONV2D,
+    MAX_POOL2D,
+    AVG_POOL2D,
+    AFFINE,
+    FLATTEN,
+    RELU,
+    SOFTMAX_CROSS_ENTROPY,
+    SEQUENTIAL,
+    FIVE_LAYER_CNN,
+)
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _REGISTERED})
 
 
 def find_kind(name: str) -> Kind:
@@ -22,3 +44,10 @@ def find_kind(name: str) -> Kind:
     if name not in KINDS:
         raise ValueError(f"expected a kind among {', '.join(KINDS)}, got kind={name!r}{did_you_mean(name, KINDS)}")
     return KINDS[name]
+
+
+def default_items() -> list[Suite | Subject]:
+    """Return what is verified when nothing is named: every reference layer, then the network on real digits."""
+    from gradcheck.suite import suite
+
+    return [*(suite(name) for name in KINDS), digits_subject()]

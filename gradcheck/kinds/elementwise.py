@@ -1,0 +1,107 @@
+"""Layers of any shape: flattening, and the ReLU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcheck.adapters.reference import from_reference
+from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.windowed import value_conditions
+from gradcheck.strategies.values import Regime, values
+from gradcheck.subject import Array, Arrays, Subject, Trait
+from reference_layers import Flatten, ReLU
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+
+@dataclass(frozen=True)
+class FlattenConfig:
+    """The shape of the input, and the first of its axes that are joined."""
+
+    shape: tuple[int, ...]
+    start_axis: int = 1
+
+
+@dataclass(frozen=True)
+class ReLUConfig:
+    """The shape of the input."""
+
+    shape: tuple[int, ...]
+
+
+def _shapes() -> SearchStrategy[tuple[int, ...]]:
+    from hypothesis import strategies as st
+
+    return st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
+
+
+def _flatten_configs() -> SearchStrategy[FlattenConfig]:
+    from hypothesis import strategies as st
+
+    return _shapes().flatmap(lambda shape: st.builds(FlattenConfig, st.just(shape), st.integers(0, len(shape) - 1)))
+
+
+def _relu_configs() -> SearchStrategy[ReLUConfig]:
+    return _shapes().map(ReLUConfig)
+
+
+def _primals(config: Any, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+    return {"x": values(regime, config.shape, rng)}
+
+
+def _build_flatten(config: FlattenConfig, primals: Arrays) -> Subject:
+    traits = [Trait("batch-separable", ("x",))] if config.start_axis > 0 else []
+    return from_reference(Flatten(config.start_axis), primals, traits=traits)
+
+
+def _build_relu(config: ReLUConfig, primals: Arrays) -> Subject:  # noqa: ARG001 - every kind has this signature
+    return from_reference(ReLU(), primals, traits=[Trait("batch-separable", ("x",))])
+
+
+FLATTEN = Kind(
+    name="flatten",
+    config=FlattenConfig,
+    configs=_flatten_configs,
+    corners=(
+        FlattenConfig((3, 2, 5, 4)),
+        FlattenConfig((3, 2, 5, 4), 2),
+        FlattenConfig((3, 4), 0),
+        FlattenConfig((5, 1)),
+        FlattenConfig((1,), 0),
+    ),
+    primals=_primals,
+    build=_build_flatten,
+    conditions={
+        "several axes joined": lambda c, _: len(c.shape) - c.start_axis > 1,
+        "start_axis 0": lambda c, _: c.start_axis == 0,
+        "start_axis > 1": lambda c, _: c.start_axis > 1,
+        "nothing to join": lambda c, _: len(c.shape) - c.start_axis == 1,
+        **value_conditions(),
+    },
+    layers=(Flatten,),
+)
+
+RELU = Kind(
+    name="relu",
+    config=ReLUConfig,
+    configs=_relu_configs,
+    corners=(
+        ReLUConfig((3, 7)),
+        ReLUConfig((3, 2, 5, 4)),
+        ReLUConfig((5,)),
+        ReLUConfig((1,)),
+    ),
+    primals=_primals,
+    build=_build_relu,
+    conditions={
+        "rank 1": lambda c, _: len(c.shape) == 1,
+        "rank 4": lambda c, _: len(c.shape) == 4,
+        "negative and positive": lambda _, p: bool((p["x"] > 0).any() and (p["x"] < 0).any()),
+        **value_conditions(),
+    },
+    layers=(ReLU,),
+)

@@ -1,0 +1,130 @@
+"""Window geometry: kernels, strides, paddings and dilations that fit, drawn so that all their corners are met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+Pair: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The windows along one axis.
+
+    Attributes
+    ----------
+    size : int
+        Entries of the input along the axis.
+    kernel, stride, dilation : int
+    before, after : int
+        Padding at both ends.
+    """
+
+    size: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+
+    @property
+    def slack(self) -> int:
+        """How far a window can move: the padded size less its reach."""
+        return self.size + self.before + self.after - self.dilation * (self.kernel - 1) - 1
+
+    @property
+    def output_size(self) -> int:
+        """How many windows fit.
+
+        Examples
+        --------
+        >>> Window(size=7, kernel=3, stride=3).output_size, Window(size=7, kernel=3, stride=3).remainder
+        (2, 1)
+        """
+        return self.slack // self.stride + 1
+
+    @property
+    def remainder(self) -> int:
+        """Entries of the padded input behind the last window."""
+        return self.slack % self.stride
+
+
+def windows(
+    *,
+    max_output: int = 4,
+    max_kernel: int = 3,
+    max_stride: int = 3,
+    max_dilation: int = 2,
+    max_padding: int | None = None,
+) -> SearchStrategy[Window]:
+    """Return a strategy of windows along one axis, all of them valid.
+
+    Kernel, stride, dilation, padding, number of windows and remainder are drawn, and the size of the input follows
+    from them: every remainder, strides beyond the kernel and kernels as large as the padded input come up without
+    filtering.
+
+    Parameters
+    ----------
+    max_output, max_kernel, max_stride, max_dilation : int
+        Largest value of each; the smallest is 1.
+    max_padding : int, optional
+        Largest padding at either end. Default: the reach of the kernel less one, so that every window holds at least
+        one entry of the input.
+
+    Notes
+    -----
+    Shrinks to one window with kernel 1, stride 1, dilation 1 and no padding over an input of size 1.
+    """
+    from hypothesis import strategies as st
+
+    @st.composite
+    def draw_window(draw: st.DrawFn) -> Window:
+        kernel = draw(st.integers(1, max_kernel), label="kernel")
+        stride = draw(st.integers(1, max_stride), label="stride")
+        dilation = draw(st.integers(1, max_dilation if kernel > 1 else 1), label="dilation")
+        reach = dilation * (kernel - 1) + 1
+        most = reach - 1 if max_padding is None else min(max_padding, reach - 1)
+        output = draw(st.integers(1, max_output), label="windows")
+        remainder = draw(st.integers(0, stride - 1), label="remainder")
+        padded = (output - 1) * stride + remainder + reach
+        before = draw(st.integers(0, min(most, padded - 1)), label="padding before")
+        after = draw(st.integers(0, min(most, padded - 1 - before)), label="padding after")
+        return Window(padded - before - after, kernel, stride, dilation, before, after)
+
+    return draw_window()
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Channels of a grouped layer; both numbers are multiples of `groups`."""
+
+    groups: int
+    in_channels: int
+    out_channels: int
+
+
+def channels(*, max_groups: int = 3, max_per_group: int = 3) -> SearchStrategy[Channels]:
+    """Return a strategy of channels: groups, and how many channels each takes and gives.
+
+    Notes
+    -----
+    Shrinks to one group of one channel in and one out.
+    """
+    from hypothesis import strategies as st
+
+    def build(groups: int, taken: int, given: int) -> Channels:
+        return Channels(groups, groups * taken, groups * given)
+
+    per_group = st.integers(1, max_per_group)
+    return st.builds(build, st.integers(1, max_groups), per_group, per_group)
+
+
+def batch_sizes() -> SearchStrategy[int]:
+    """Return a strategy of batch sizes: 1, 3 and 5 above all, because at 2 different faults look alike."""
+    from hypothesis import strategies as st
+
+    return st.sampled_from([1, 3, 2, 5])
