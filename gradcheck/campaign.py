@@ -194,7 +194,7 @@ class _Tally:
         self._count_conditions(case, primals)
         if report.resolution is not None:
             self._resolution = max(self._resolution or 0.0, report.resolution)
-        self._masked = max(self._masked, report.masked)
+        self._masked += report.masked
         for name in report.vacuous:
             self._vacuous[name] = self._vacuous.get(name, 0) + 1
         if report.verdict in ("passed", "inconclusive"):
@@ -218,7 +218,7 @@ class _Tally:
             0.0,
             self._evaluations,
             self._resolution,
-            self._masked,
+            self._masked / max(self.cases, 1),
             dict(self._conditions),
             failures,
             tuple(self._describe(never_live)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -167,24 +167,37 @@ def check_subject(
     case = case or CaseId(None, {name: array.shape for name, array in subject.primals.items()}, None, seed)
     probe = Probe(subject)
     try:
-        report = _run_stages(probe, np.random.default_rng(seed), settings or Settings(), case)
+        # Steps that leave the domain of a forward are dealt with where their values are read.
+        with np.errstate(all="ignore"):
+            found = _run_stages(probe, np.random.default_rng(seed), settings or Settings(), case)
     except FormError as error:
-        verdict: Verdict = "error" if error.check in ("forward", "form") else "failed"
-        report = _broken(verdict, Failure(error.check, case, str(error), primal=error.primal))
+        broken: Verdict = "error" if error.check in ("forward", "form") else "failed"
+        found = _Found(broken, (Failure(error.check, case, str(error), primal=error.primal),))
     except SubjectRaisedError as error:
-        report = _broken("error", Failure("raised", case, str(error)))
-    reproduce = subject.reproduce.replace("{seed}", str(seed)) or f"gradcheck.check(subject, seed={seed})"
-    return dataclasses.replace(
-        report,
-        name=subject.name,
-        kind=case.kind,
+        found = _Found("error", (Failure("raised", case, str(error)),))
+    evidence = found.evidence
+    return SubjectReport(
+        subject.name,
+        case.kind,
+        found.verdict,
         seconds=time.perf_counter() - begun,
         evaluations=probe.evaluations,
-        failures=tuple(dataclasses.replace(f, reproduce=f.reproduce or reproduce) for f in report.failures),
+        resolution=evidence.resolution,
+        masked=max(0.0, 1.0 - _judged_share(probe, evidence)),
+        failures=_reproducible(found.failures, subject, seed),
+        notes=tuple(evidence_notes(evidence)),
+        vacuous=tuple(evidence.vacuous),
     )
 
 
-def _run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, case: CaseId) -> SubjectReport:
+@dataclass(frozen=True)
+class _Found:
+    verdict: Verdict
+    failures: tuple[Failure, ...]
+    evidence: GradientEvidence = field(default_factory=GradientEvidence)
+
+
+def _run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, case: CaseId) -> _Found:
     setting = Setting.of(probe, rng)
     evidence = check_gradient(setting, settings.trials, settings.take_apart)
     if settings.exhaustive and not evidence.is_wrong:
@@ -195,17 +208,19 @@ def _run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, case
     lower = precision_failure(setting, case)
     if lower is not None:
         failures.append(lower)
-    sizes = {part.name: part.size for part in setting.space}
-    judged = sum(sizes[name] * share for name, share in evidence.judged.items()) / setting.space.size
-    return SubjectReport(
-        probe.subject.name,
-        verdict=_verdict(failures, evidence),
-        resolution=evidence.resolution,
-        masked=max(0.0, 1.0 - judged),
-        failures=tuple(failures),
-        notes=tuple(evidence_notes(evidence)),
-        vacuous=tuple(evidence.vacuous),
-    )
+    return _Found(_verdict(failures, evidence), tuple(failures), evidence)
+
+
+def _judged_share(probe: Probe, evidence: GradientEvidence) -> float:
+    """Return the share of (entries × outputs) that smooth differences judged."""
+    if not evidence.judged:
+        return 1.0
+    return sum(part.size * evidence.judged[part.name] for part in probe.space) / probe.space.size
+
+
+def _reproducible(failures: tuple[Failure, ...], subject: Subject, seed: int) -> tuple[Failure, ...]:
+    command = subject.reproduce.replace("{seed}", str(seed)) or f"gradcheck.check(subject, seed={seed})"
+    return tuple(dataclasses.replace(failure, reproduce=failure.reproduce or command) for failure in failures)
 
 
 def _computes_in_double(setting: Setting) -> bool:
@@ -216,10 +231,6 @@ def _verdict(failures: list[Failure], evidence: GradientEvidence) -> Verdict:
     if failures:
         return "failed"
     return "inconclusive" if evidence.unclear or evidence.vacuous else "passed"
-
-
-def _broken(verdict: Verdict, failure: Failure) -> SubjectReport:
-    return SubjectReport("", verdict=verdict, failures=(failure,))
 
 
 def _as_subject(thing: Any, inputs: tuple[Any, ...], seed: int) -> Subject:

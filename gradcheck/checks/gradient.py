@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,17 +11,20 @@ from gradcheck.checks.escalation import Examination, examine_twice
 from gradcheck.checks.kinks import KinkVerdict, judge_kinks
 from gradcheck.checks.localize import WrongGradient, localize
 from gradcheck.checks.projected import (
+    NOISE_FLOOR,
+    STEP,
     ZERO_SHARE,
     Difference,
+    Pulled,
     Test,
     compare,
     difference,
-    pair_up,
     small_primals,
 )
 from gradcheck.checks.setting import Setting
+from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.numeric.space import Vector
+from gradcheck.numeric.space import Vector, norm
 
 #: Where fewer of the outputs than this are smooth, gentler tangents are tried.
 _ENOUGH_JUDGED = 0.5
@@ -85,76 +88,74 @@ class _Screen:
     def __init__(self, setting: Setting, trials: int, evidence: GradientEvidence) -> None:
         self._setting = setting
         self._evidence = evidence
-        self._cotangents = [setting.cotangent() for _ in range(trials)]
         self._trials = trials
+        weighted = TYPICAL_MAGNITUDE * norm(setting.outputs)
+        self._floor = NOISE_FLOOR * DOUBLE.unit * weighted / STEP
 
     def everything(self) -> list[tuple[str, ...]]:
         """Return what to escalate where the forward has no float64: all primals, and small ones by themselves."""
-        gradient = self._setting.linearization.pullback(self._cotangents[0])
-        tangent = self._setting.tangent()
-        return [
-            _all(self._setting),
-            *((name,) for name in small_primals(self._setting.space, gradient, tangent)),
-        ]
+        setting = self._setting
+        small = small_primals(self._pull())
+        return [setting.names, *((name,) for name in small if len(setting.names) > 1)]
 
     def suspects(self) -> list[tuple[str, ...]]:
         """Run the tests; return the groups of primals that disagree, meet a kink, or are not seen sharply enough."""
         setting = self._setting
+        names = setting.names
         moved = [self._move(setting.tangent()) for _ in range(self._trials)]
-        trios = pair_up(setting.linearization, self._cotangents, moved)
-        tests = [self._compare(*trio) for trio in trios]
-        gradients = [gradient for _, gradient, _ in trios[:: self._trials]]
-        small = small_primals(setting.space, gradients[0], moved[0].taken)
-        names = _all(setting)
+        pulled = [self._pull() for _ in range(self._trials)]
+        tests = [[self._compare(one, difference, names) for difference in moved] for one in pulled]
         kinked = any(one.kinked for one in moved)
-        if len(names) == 1 and small and not kinked and all(abs(t.numeric) <= t.tolerance for t in tests):
+        small = small_primals(pulled[0])
+        if len(names) == 1 and small and not kinked and _all_zero(tests):
             self._evidence.vacuous.append(names[0])
             return []
         alone = small if len(names) > 1 else []
-        together = [name for name in names if name not in alone]
         suspects: list[tuple[str, ...]] = []
-        if kinked or not self._settle(together, [gradient for _, gradient, _ in trios], tests):
+        if kinked or not self._settle([name for name in names if name not in alone], pulled, tests):
             suspects.append(names)
-        zero = ZERO_SHARE * tests[0].scale
-        return suspects + [(name,) for name in alone if not self._settle_small(name, gradients, zero)]
+        zero = ZERO_SHARE * tests[0][0].scale
+        return suspects + [(name,) for name in alone if not self._settle_small(name, pulled, zero)]
 
-    def _settle_small(self, name: str, gradients: Sequence[Vector], zero: float) -> bool:
+    def _settle_small(self, name: str, pulled: Sequence[Pulled], zero: float) -> bool:
         """Move one primal alone; values up to `zero` count as zero beside those of the whole call."""
         setting = self._setting
         moved = self._move(setting.restricted(setting.tangent(), (name,)))
-        tests = [
-            self._compare(cotangent, gradient, moved, zero)
-            for cotangent, gradient in zip(self._cotangents, gradients, strict=True)
-        ]
+        tests = [self._compare(one, moved, (name,), zero) for one in pulled]
         silent = all(abs(test.analytic) <= zero and abs(test.numeric) <= test.tolerance for test in tests)
         if silent and all(test.scale <= 10 * test.tolerance for test in tests):
             self._evidence.vacuous.append(name)
             return True
-        return not moved.kinked and self._settle([name], gradients, tests)
+        return not moved.kinked and self._settle([name], pulled, [[test] for test in tests])
 
-    def _settle(self, names: Sequence[str], gradients: Sequence[Vector], tests: Sequence[Test]) -> bool:
+    def _settle(self, names: Sequence[str], pulled: Sequence[Pulled], tests: Sequence[Sequence[Test]]) -> bool:
         """Return whether the tests agree and are sharp; keep their resolution if so."""
-        if not all(test.agrees and test.sharp for test in tests):
+        if not all(test.agrees and test.sharp for row in tests for test in row):
             return False
         resolution = min(
-            self._setting.resolution(gradient, test.tolerance, names)
-            for gradient, test in zip(gradients, tests, strict=True)
+            self._setting.resolution(one.sizes, min(test.tolerance for test in row), names)
+            for one, row in zip(pulled, tests, strict=True)
         )
         if resolution > 0:
             self._evidence.resolution = max(self._evidence.resolution or 0.0, resolution)
         return True
 
     def _move(self, tangent: Vector) -> Difference:
-        return difference(self._setting.function, self._setting.point, self._setting.outputs, tangent)
-
-    def _compare(self, cotangent: Vector, gradient: Vector, moved: Difference, zero: float = 0.0) -> Test:
         setting = self._setting
-        precision = setting.probe.analytic_precision
-        return compare(setting.outputs, gradient, cotangent, moved, precision, zero)
+        return difference(setting.function, setting.point, setting.outputs, tangent)
+
+    def _pull(self) -> Pulled:
+        cotangent = self._setting.cotangent()
+        gradient = self._setting.linearization.pullback(cotangent)
+        return Pulled(cotangent, gradient, self._setting.sizes(gradient))
+
+    def _compare(self, pulled: Pulled, moved: Difference, names: Collection[str], zero: float = 0.0) -> Test:
+        precision = self._setting.probe.analytic_precision
+        return compare(pulled, moved, names, precision, self._floor, zero)
 
 
-def _all(setting: Setting) -> tuple[str, ...]:
-    return tuple(part.name for part in setting.space)
+def _all_zero(tests: Sequence[Sequence[Test]]) -> bool:
+    return all(abs(test.numeric) <= test.tolerance for row in tests for test in row)
 
 
 def _escalate(setting: Setting, names: tuple[str, ...], evidence: GradientEvidence, take_apart: bool) -> None:

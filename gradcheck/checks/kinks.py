@@ -110,7 +110,7 @@ def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
         if entries is None:
             continue
         slopes = [_one_sided(setting, entry, int(output), unit) for entry in entries]
-        if not all(one.converged for one in slopes):
+        if not all(one.converged for one in slopes) or not _is_elementary(setting, int(output), slopes, unit):
             continue
         judged += 1
         values = setting.linearization.pullback(_one_hot(setting, int(output)))
@@ -184,6 +184,34 @@ def _raw_slopes(setting: Setting, entry: int, output: int, unit: Vector, step: f
         float(base - setting.function.evaluate(below)[output]) / down,
         float(setting.function.evaluate(above)[output] - base) / up,
     )
+
+
+def _is_elementary(setting: Setting, output: int, slopes: list[_OneSided], unit: Vector) -> bool:
+    """Whether the output has one kink only, or one tie, so that one convention decides all its gradients.
+
+    Where several kinks add up, each with a convention of its own, the sum may leave the one-sided slopes although
+    every part is right; nothing can then be said. The gap G(d) between the one-sided slopes along d tells:
+    a single kink has ``G(d) = |⟨v, d⟩|`` for some v, a tie of entries ``G(d) = c·(max d - min d)`` over them.
+    """
+    kinked = [one for one in slopes if one.kinked]
+    if len(kinked) < 2:
+        return True
+    positions = [one.position for one in kinked]
+    first, second = (unit[positions] * signed_random(len(positions), setting.rng) for _ in range(2))
+    gaps = [_gap(setting, output, positions, move) for move in (first, second, first + second)]
+    slack = 1e-3 * (gaps[0] + gaps[1]) + 8 * SIGMAS * float(setting.noise[output]) / _step(setting)
+    if min(abs(gaps[2] - gaps[0] - gaps[1]), abs(gaps[2] - abs(gaps[0] - gaps[1]))) <= slack:
+        return True
+    height = abs(kinked[0].above - kinked[0].below)
+    return all(abs(gap - height * np.ptp(move)) <= slack for gap, move in zip(gaps[:2], (first, second), strict=True))
+
+
+def _gap(setting: Setting, output: int, positions: list[int], move: Vector) -> float:
+    """Return how far the one-sided slopes of an output are apart along one move: two evaluations."""
+    step = np.zeros(setting.space.size)
+    step[positions] = _step(setting) * move
+    pair = evaluate_pair(setting.function, setting.point, step)
+    return abs(float(pair.plus[output] - 2 * setting.outputs[output] + pair.minus[output])) / _step(setting)
 
 
 def _outside(setting: Setting, values: Vector, slopes: list[_OneSided]) -> Iterator[KinkFault]:

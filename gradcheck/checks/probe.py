@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, precision_of
-from gradcheck.numeric.space import Space, Vector
+from gradcheck.numeric.space import Part, Space, Vector
 from gradcheck.reports.report import Evaluations
 from gradcheck.subject import Array, Subject, did_you_mean
 
@@ -88,6 +88,8 @@ class Probe:
         The primals as one vector, in their own dtypes.
     point : Vector
         The primals.
+    analytic_precision : Precision
+        The precision of the gradients: that of the coarsest primal.
     numeric_dtype : Precision
         The precision of the arguments with which the forward is differenced.
     forwards, pullbacks : int
@@ -98,6 +100,9 @@ class Probe:
         self.subject = subject
         self.space = Space.of(subject.primals)
         self.point = self.space.join(subject.primals)
+        self.analytic_precision = max(
+            (precision_of(part.dtype) for part in self.space), key=lambda precision: precision.unit
+        )
         self.numeric_dtype = self.analytic_precision
         self.forwards = 0
         self.pullbacks = 0
@@ -106,11 +111,6 @@ class Probe:
     def evaluations(self) -> Evaluations:
         """The calls so far."""
         return Evaluations(self.forwards, self.pullbacks)
-
-    @property
-    def analytic_precision(self) -> Precision:
-        """The precision of the gradients: that of the coarsest primal."""
-        return max((precision_of(part.dtype) for part in self.space), key=lambda precision: precision.unit)
 
     def linearize(self, point: Vector | None = None) -> Linearization:
         """Call ``vjp`` at a point (default: the subject's own) on fresh arrays, which it may spoil."""
@@ -222,35 +222,44 @@ def _read_gradients(gradients: Any, space: Space) -> Vector:
             )
     vector = np.empty(space.size)
     for part in space:
-        vector[part.slice] = _read_gradient(part.name, gradients[part.name], part.shape, part.dtype).reshape(-1)
+        vector[part.slice] = _read_gradient(part, gradients[part.name]).reshape(-1)
+    _require_finite(vector, space)
     return vector
 
 
-def _read_gradient(name: str, gradient: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def _read_gradient(part: Part, gradient: Any) -> Array:
+    name = part.name
     if not isinstance(gradient, np.ndarray | np.floating):
         raise FormError("form", f"expected the gradient of {name!r} to be an array, got {_describe(gradient)}", name)
     array = np.asarray(gradient)
-    if array.shape != shape:
-        hint = _shape_hint(array, shape)
+    if array.shape != part.shape:
         raise FormError(
             "shape",
-            f"expected the gradient of {name!r} to have shape {shape}, got shape={array.shape}{hint}",
+            f"expected the gradient of {name!r} to have shape {part.shape}, got shape={array.shape}"
+            f"{_shape_hint(array, part.shape)}",
             name,
         )
-    if array.dtype != dtype:
+    if array.dtype != part.dtype:
         raise FormError(
-            "dtype", f"expected the gradient of {name!r} to have dtype {dtype}, got dtype={array.dtype}", name
-        )
-    finite = np.isfinite(array)
-    if not finite.all():
-        index = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise FormError(
-            "finite",
-            f"expected the gradient of {name!r} to be finite, got {array[index]} at index {index} "
-            f"({np.count_nonzero(~finite)} of {array.size} entries are not finite)",
-            name,
+            "dtype", f"expected the gradient of {name!r} to have dtype {part.dtype}, got dtype={array.dtype}", name
         )
     return array
+
+
+def _require_finite(vector: Vector, space: Space) -> None:
+    finite = np.isfinite(vector)
+    if finite.all():
+        return
+    position = int(np.argmin(finite))
+    name, index = space.locate(position)
+    part = space.part(name)
+    count = int(np.count_nonzero(~finite[part.slice]))
+    raise FormError(
+        "finite",
+        f"expected the gradient of {name!r} to be finite, got {vector[position]} at index {index} "
+        f"({count} of {part.size} entries are not finite)",
+        name,
+    )
 
 
 def _shape_hint(array: Array, shape: tuple[int, ...]) -> str:
@@ -271,8 +280,7 @@ def _describe(value: Any) -> str:
 
 def _call(what: str, function: Callable[[Any], Any], argument: Any) -> Any:
     try:
-        with np.errstate(all="ignore"):
-            return function(argument)
+        return function(argument)
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(frame.filename).name}:{frame.lineno}"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.checks.probe import Linearization
+from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
 from gradcheck.numeric.function import Function, evaluate_pair
-from gradcheck.numeric.precision import DOUBLE, Precision
-from gradcheck.numeric.space import Space, Vector, norm, rms
+from gradcheck.numeric.ladder import a_priori_noise
+from gradcheck.numeric.precision import Precision
+from gradcheck.numeric.space import Vector, norm
 
 #: Relative step: central differences in float64 are then wrong by 1e-12 from truncation, 1e-10 from rounding.
 STEP = 1e-6
@@ -28,6 +29,22 @@ BLUNT = 10.0
 
 
 @dataclass(frozen=True)
+class Pulled:
+    """A cotangent and what the pullback made of it.
+
+    Attributes
+    ----------
+    cotangent, gradient : Vector
+    sizes : dict of str to float
+        Per primal the norm of its gradient times the scale of its tangents.
+    """
+
+    cotangent: Vector
+    gradient: Vector
+    sizes: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Difference:
     """What two forwards tell about one tangent.
 
@@ -37,12 +54,15 @@ class Difference:
         The tangent really taken.
     slope : Vector
         Central slope per output.
+    size : float
+        Norm of `slope`.
     kinked : bool
         Whether some output has one-sided slopes that differ.
     """
 
     taken: Vector
     slope: Vector
+    size: float
     kinked: bool
 
 
@@ -71,55 +91,65 @@ class Test:
     @property
     def agrees(self) -> bool:
         """Whether the two values agree within the tolerance."""
-        return abs(self.analytic - self.numeric) <= self.tolerance
+        return math.isfinite(self.tolerance) and abs(self.analytic - self.numeric) <= self.tolerance
 
 
 def difference(function: Function, point: Vector, outputs: Vector, tangent: Vector) -> Difference:
     """Difference the outputs along a tangent: two forwards."""
     pair = evaluate_pair(function, point, STEP * tangent)
-    slope = (pair.plus - pair.minus) / (2 * STEP)
-    gap = np.abs(pair.plus - 2 * outputs + pair.minus) / STEP
-    magnitude = np.abs(slope)
-    floor = 8 * NOISE_FLOOR * function.precision.unit / STEP * (np.abs(outputs) + rms(outputs))
-    kinked = bool((gap > SUSPICIOUS_GAP * (magnitude + rms(slope)) + floor).any())
-    pair.displacement[...] /= 2 * STEP
-    return Difference(pair.displacement, slope, kinked)
+    slope = pair.plus - pair.minus
+    slope *= 1 / (2 * STEP)
+    size = norm(slope)
+    bend = pair.plus
+    bend += pair.minus
+    bend -= outputs
+    bend -= outputs
+    taken = pair.displacement
+    taken *= 1 / (2 * STEP)
+    return Difference(taken, slope, size, _is_kinked(function, outputs, bend, slope, size))
+
+
+def _is_kinked(function: Function, outputs: Vector, bend: Vector, slope: Vector, size: float) -> bool:
+    """Whether the one-sided slopes of some output, ``bend/h`` apart, differ by more than curvature and rounding do."""
+    typical = SUSPICIOUS_GAP * size / math.sqrt(slope.size)
+    if norm(bend) <= typical * STEP:
+        return False
+    noise = 16 * a_priori_noise(outputs, function.precision)
+    return bool((np.abs(bend) > STEP * (typical + SUSPICIOUS_GAP * np.abs(slope)) + noise).any())
 
 
 def compare(
-    outputs: Vector,
-    gradient: Vector,
-    cotangent: Vector,
-    moved: Difference,
-    precision: Precision,
-    zero: float = 0.0,
+    pulled: Pulled, moved: Difference, names: Collection[str], precision: Precision, floor: float, zero: float = 0.0
 ) -> Test:
-    """Test one gradient against one difference; values up to `zero` count as zero.
+    """Test one gradient against one difference.
+
+    Parameters
+    ----------
+    pulled : Pulled
+    moved : Difference
+    names : collection of str
+        The primals that were moved.
+    precision : Precision
+        Of the gradient.
+    floor : float
+        What the rounding of the outputs does to their weighted difference: ``4u‖g∘y‖₂/h``.
+    zero : float
+        Values up to this count as zero.
 
     Notes
     -----
     N = ⟨g, f(p⁺) - f(p⁻)⟩/2h and Â = ⟨A, d⟩ agree when ``|N - Â| ≤ tol·S + 4u‖g∘y‖₂/h``, with the scale
-    ``S = max(‖A∘d‖₂, ‖g∘J d‖₂)``, which does not grow with the number of entries as their sum would.
+    ``S = max(‖A∘d‖₂, ‖g∘J d‖₂)``, which does not grow with the number of entries as their sum would. Tangents and
+    cotangents have magnitudes between 1 and 2 scales, so that both norms follow from those of A and of J d.
     """
-    terms = gradient * moved.taken
-    weighted = cotangent * moved.slope
-    scale = max(norm(terms), norm(weighted))
-    floor = NOISE_FLOOR * DOUBLE.unit * norm(cotangent * outputs) / STEP
+    analytic = float(np.dot(pulled.gradient, moved.taken))
+    numeric = float(np.dot(pulled.cotangent, moved.slope))
+    scale = TYPICAL_MAGNITUDE * max(math.hypot(*(pulled.sizes[name] for name in names)), moved.size)
     proper = precision.analytic_tolerance * scale
-    sharp = floor + zero <= BLUNT * proper
-    return Test(float(terms.sum()), float(weighted.sum()), proper + floor + zero, scale, sharp)
+    return Test(analytic, numeric, proper + floor + zero, scale, floor + zero <= BLUNT * proper)
 
 
-def small_primals(space: Space, gradient: Vector, taken: Vector) -> list[str]:
+def small_primals(pulled: Pulled) -> list[str]:
     """Return the primals whose share of the scale is so small that a joint test would drown their errors."""
-    norms = {part.name: norm(gradient[part.slice] * taken[part.slice]) for part in space}
-    total = float(np.sqrt(sum(norm**2 for norm in norms.values())))
-    return [name for name, norm in norms.items() if norm < SMALL_SHARE * total or total == 0.0]
-
-
-def pair_up(
-    linearization: Linearization, cotangents: Sequence[Vector], moved: Sequence[Difference]
-) -> list[tuple[Vector, Vector, Difference]]:
-    """Return every pair of gradient and difference: K tangents and L cotangents give K·L tests."""
-    gradients = [(cotangent, linearization.pullback(cotangent)) for cotangent in cotangents]
-    return [(cotangent, gradient, one) for (cotangent, gradient), one in itertools.product(gradients, moved)]
+    total = math.hypot(*pulled.sizes.values())
+    return [name for name, size in pulled.sizes.items() if size < SMALL_SHARE * total or total == 0.0]

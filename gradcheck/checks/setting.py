@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -37,9 +38,8 @@ class Setting:
     outputs : Vector
         Its value at the point.
     rng : numpy.random.Generator
-    noise : Vector
-        Error of each output: trusted from the dtype at first, measured when that is contradicted.
     measured : Noise or None
+        Noise of the forward, where it was measured.
     """
 
     probe: Probe
@@ -47,7 +47,6 @@ class Setting:
     function: Function
     outputs: Vector
     rng: np.random.Generator
-    noise: Vector
     measured: Noise | None = field(default=None)
 
     @classmethod
@@ -63,7 +62,7 @@ class Setting:
                 f"expected forward to return the outputs of vjp, {linearization.outputs.size} entries, "
                 f"got {outputs.size}",
             )
-        return cls(probe, linearization, function, outputs, rng, a_priori_noise(outputs, function.precision))
+        return cls(probe, linearization, function, outputs, rng)
 
     @property
     def space(self) -> Space:
@@ -71,9 +70,19 @@ class Setting:
         return self.probe.space
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all primals."""
+        return tuple(part.name for part in self.space)
+
+    @property
     def point(self) -> Vector:
         """The primals."""
         return self.probe.point
+
+    @cached_property
+    def noise(self) -> Vector:
+        """Error of each output: trusted from the dtype at first, measured when that is contradicted."""
+        return a_priori_noise(self.outputs, self.function.precision)
 
     @cached_property
     def scales(self) -> Vector:
@@ -105,19 +114,21 @@ class Setting:
                 moved[part.slice] = 0.0
         return moved
 
-    def resolution(self, gradient: Vector, tolerance: float, names: Collection[str] = ()) -> float:
+    def sizes(self, gradient: Vector) -> dict[str, float]:
+        """Return per primal the norm of its gradient times its scale: the size of its part of a projection."""
+        return {
+            part.name: float(scale) * norm(gradient[part.slice])
+            for part, scale in zip(self.space, self.scales, strict=True)
+        }
+
+    def resolution(self, sizes: Mapping[str, float], tolerance: float, names: Collection[str]) -> float:
         """Return the largest error of one entry, relative to the rms entry of its gradient, that `tolerance` can hide.
 
         Every tangent moves each entry by at least its scale, so that an error e of one entry shows as ``|e|·scale``.
-        Gradients that are zero throughout have no such measure and are left out; so are primals not in `names`,
-        where that is given.
+        Gradients that are zero throughout have no such measure and are left out.
         """
-        worst = 0.0
-        for part, scale in zip(self.space, self.scales, strict=True):
-            typical = rms(gradient[part.slice])
-            if typical > 0 and (not names or part.name in names):
-                worst = max(worst, tolerance / (float(scale) * typical))
-        return worst
+        measured = [part for part in self.space if part.name in names and sizes[part.name] > 0]
+        return max((tolerance * math.sqrt(part.size) / sizes[part.name] for part in measured), default=0.0)
 
     def cotangent(self) -> Vector:
         """Draw a cotangent that weights every output, exact in the dtypes of the outputs."""

@@ -14,7 +14,7 @@ Condition = Callable[[Any, Arrays], bool]
 
 
 class Windowed(Protocol):
-    """A config with windows: sizes and hyper-parameters as pairs (height, width), padding (top, bottom, left, right)."""
+    """A config with windows: pairs are (height, width), padding is (top, bottom, left, right)."""
 
     @property
     def batch(self) -> int: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,25 +13,28 @@ from numpy.typing import NDArray
 Vector: TypeAlias = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """Where one named array lies in the vector."""
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    start: int
-    stop: int
+    slice: slice
+
+    @property
+    def start(self) -> int:
+        """Position of the first entry."""
+        return int(self.slice.start)
+
+    @property
+    def stop(self) -> int:
+        """Position behind the last entry."""
+        return int(self.slice.stop)
 
     @property
     def size(self) -> int:
         """Number of entries."""
         return self.stop - self.start
-
-    @property
-    def slice(self) -> slice:
-        """The entries of this array in the vector."""
-        return slice(self.start, self.stop)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Space:
         """Return the space of `arrays`, in their own dtypes or all in `dtype`."""
         parts, start = [], 0
         for name, array in arrays.items():
-            parts.append(Part(name, array.shape, dtype or array.dtype, start, start + array.size))
+            parts.append(Part(name, array.shape, dtype or array.dtype, slice(start, start + array.size)))
             start += array.size
         return cls(tuple(parts))
 

@@ -114,7 +114,7 @@ class SubjectReport:
         Largest error of a single gradient entry, relative to the root mean square entry of the same gradient,
         that the weakest case could still have missed. None where no case gave one.
     masked : float
-        Largest share of (gradient entries × outputs) in a case that no smooth difference could judge, in [0, 1].
+        Share of (gradient entries × outputs) that no smooth difference could judge, in [0, 1]; the mean of all cases.
     conditions : mapping of str to int
         In how many cases each named condition was met; 0 shows a condition that never was.
     failures : tuple of Failure
