@@ -212,7 +212,8 @@ def show(title: str, problem: Problem, measured: dict[str, Measured | None]) -> 
         table.add_row(name, *cells)
     Console(width=110).print(table)
     inputs = sum(array.size for array in problem.primals.values())
-    print(f"{inputs:,} inputs, {outputs:,} outputs, one forward + backward {1e3 * _base(problem):.3f} ms")
+    outputs = problem.forward()[0].size
+    print(f"{inputs:,} inputs, {outputs:,} outputs, one forward + backward {1e3 * _base(problem):.3f} ms\n")
 
 
 def main() -> None:

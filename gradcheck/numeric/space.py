@@ -14,27 +14,15 @@ Vector: TypeAlias = NDArray[np.float64]
 
 
 class Part(NamedTuple):
-    """Where one named array lies in the vector."""
+    """Where one named array lies in the vector: its entries are those from `start` to before `stop`."""
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    start: int
+    stop: int
+    size: int
     slice: slice
-
-    @property
-    def start(self) -> int:
-        """Position of the first entry."""
-        return int(self.slice.start)
-
-    @property
-    def stop(self) -> int:
-        """Position behind the last entry."""
-        return int(self.slice.stop)
-
-    @property
-    def size(self) -> int:
-        """Number of entries."""
-        return self.stop - self.start
 
 
 @dataclass(frozen=True)
@@ -57,8 +45,9 @@ class Space:
         """Return the space of `arrays`, in their own dtypes or all in `dtype`."""
         parts, start = [], 0
         for name, array in arrays.items():
-            parts.append(Part(name, array.shape, dtype or array.dtype, slice(start, start + array.size)))
-            start += array.size
+            stop = start + array.size
+            parts.append(Part(name, array.shape, dtype or array.dtype, start, stop, array.size, slice(start, stop)))
+            start = stop
         return cls(tuple(parts))
 
     @property
