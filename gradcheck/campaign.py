@@ -43,7 +43,7 @@ class Options:
         Run the checks beside the projected one as well.
     """
 
-    examples: int = 20
+    examples: int = 100
     seed: int = 0
     dtype: str | None = None
     exhaustive: bool = False
@@ -123,7 +123,7 @@ def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectRep
         tally.add(case)
         progress.advance()
     smallest = _draw(tally, options, progress) or tally.first_failing
-    failures = _take_apart(suite, smallest, options) if smallest else ()
+    failures = tally.take_apart(smallest) if smallest else ()
     return replace(tally.report(failures), seconds=time.perf_counter() - begun)
 
 
@@ -174,6 +174,7 @@ class _Tally:
         self._masked = 0.0
         self._vacuous: dict[str, int] = {}
         self._live: set[str] = set()
+        self._unclear = 0
         self._notes: dict[str, int] = {}
         self.first_failing: Case | None = None
 
@@ -189,7 +190,6 @@ class _Tally:
         """Check a case and count it; return whether it failed."""
         report = self._check(case)
         self._verdicts[report.verdict] += 1
-        self._evaluations += report.evaluations
         primals = case.primals()
         self._count_conditions(case, primals)
         if report.resolution is not None:
@@ -200,6 +200,7 @@ class _Tally:
         if report.verdict in ("passed", "inconclusive"):
             self._live |= set(primals) - set(report.vacuous)
         if report.verdict == "inconclusive" and not report.vacuous:
+            self._unclear += 1
             for note in report.notes:
                 self._notes[note] = self._notes.get(note, 0) + 1
         failed = report.verdict in ("failed", "error")
@@ -225,8 +226,16 @@ class _Tally:
             never_live,
         )
 
+    def take_apart(self, case: Case) -> tuple[Failure, ...]:
+        """Check a failing case again, in full."""
+        report = check_case(self._suite, case, self._options.dtype, self._options.settings)
+        self._evaluations += report.evaluations
+        return report.failures
+
     def _check(self, case: Case) -> SubjectReport:
-        return check_case(self._suite, case, self._options.dtype, self._settings)
+        report = check_case(self._suite, case, self._options.dtype, self._settings)
+        self._evaluations += report.evaluations
+        return report
 
     def _count_conditions(self, case: Case, primals: Arrays) -> None:
         for name, holds in self._suite.kind.conditions.items():
@@ -235,7 +244,8 @@ class _Tally:
     def _verdict(self, never_live: tuple[str, ...]) -> Verdict:
         if self._verdicts["error"] or self._verdicts["failed"]:
             return "failed" if self._verdicts["failed"] else "error"
-        unclear = self._verdicts["inconclusive"] > INCONCLUSIVE_SHARE * max(self.cases, 1)
+        # A gradient that is zero in one case is seen in another; only what never was seen counts against the suite.
+        unclear = self._unclear > INCONCLUSIVE_SHARE * max(self.cases, 1)
         return "inconclusive" if unclear or never_live or not self.cases else "passed"
 
     def _describe(self, never_live: tuple[str, ...]) -> Iterator[str]:
@@ -244,8 +254,8 @@ class _Tally:
                 f"the gradient of {name!r} was zero on both sides in every case, which tells nothing: is every unit "
                 f"dead, is the softmax over one class, is the output normalised?"
             )
-        if self._verdicts["inconclusive"]:
-            yield f"{self._verdicts['inconclusive']} of {self.cases} cases could not be judged in full"
+        if self._unclear:
+            yield f"{self._unclear} of {self.cases} cases could not be judged in full"
         if self._verdicts["failed"] or self._verdicts["error"]:
             yield f"{self._verdicts['failed'] + self._verdicts['error']} of {self.cases} cases failed"
         for note, count in sorted(self._notes.items(), key=lambda item: -item[1])[:2]:
@@ -302,7 +312,3 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> Case | None:
     except _CaseFailedError:
         return smallest
     return None
-
-
-def _take_apart(suite: Suite, case: Case, options: Options) -> tuple[Failure, ...]:
-    return check_case(suite, case, options.dtype, options.settings).failures

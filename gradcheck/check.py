@@ -243,7 +243,8 @@ def _as_subject(thing: Any, inputs: tuple[Any, ...], seed: int) -> Subject:
         return adapt(thing)
     x, *constants = inputs
     params = random_params(thing, np.random.default_rng(seed), x)
-    return from_reference(thing, {"x": x, **params}, *constants)
+    reproduce = "gradcheck.check(layer, *inputs, seed={seed})"
+    return from_reference(thing, {"x": x, **params}, *constants, reproduce=reproduce)
 
 
 def _refuse_inputs(inputs: tuple[Any, ...], why: str) -> None:

@@ -170,7 +170,7 @@ def cli() -> None:
 
 @cli.command(cls=_Command)
 @click.argument("targets", nargs=-1, metavar="[TARGET ...]")
-@click.option("--examples", callback=_whole, default="20", metavar="N", help="Drawn cases per suite (default: 20).")
+@click.option("--examples", callback=_whole, default="100", metavar="N", help="Drawn cases per suite (default: 100).")
 @click.option(
     "--seed", callback=_whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
 )

@@ -110,6 +110,7 @@ class SubjectReport:
     seconds : float
         Wall time.
     evaluations : Evaluations
+        All calls, those of the search for the smallest failing case among them.
     resolution : float or None
         Largest error of a single gradient entry, relative to the root mean square entry of the same gradient,
         that the weakest case could still have missed. None where no case gave one.
