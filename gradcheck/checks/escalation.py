@@ -33,8 +33,6 @@ class Examination:
         ``⟨A, d⟩``, ``⟨g, J d⟩`` and how far apart they may be.
     scale : float
         Size of the terms that were summed.
-    resolution : float
-        As in `Setting.resolution`.
     slopes : Slopes
     cotangent : Vector
         Zero on the outputs that are not smooth.
@@ -48,7 +46,6 @@ class Examination:
     numeric: float
     bar: float
     scale: float
-    resolution: float
     slopes: Slopes
     cotangent: Vector
     gradient: Vector
@@ -137,7 +134,6 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
         numeric,
         bar,
         scale,
-        setting.resolution(setting.sizes(gradient), bar, setting.names),
         slopes,
         weights,
         gradient,

@@ -79,8 +79,9 @@ def _exact_test(setting: Setting, names: tuple[str, ...], tangent: Vector) -> Ex
     if found.agrees:
         return found
     # Ill-conditioned sums are no fault: see how far rounding alone moves the analytic side.
-    spread = setting.analytic_spread(cotangent, taken)
-    return ExactTest(names, analytic, numeric, bar + 2 * SIGMAS * spread)
+    rounding = 2 * SIGMAS * setting.analytic_spread(cotangent, taken)
+    rounding += setting.analytic_floor(cotangent, float(np.abs(tangent).max()))
+    return ExactTest(names, analytic, numeric, bar + rounding)
 
 
 def _exact_slope(setting: Setting, tangent: Vector) -> tuple[Vector, Vector, Vector] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from gradcheck.checks.kinks import KinkVerdict, judge_kinks
 from gradcheck.checks.localize import WrongGradient, localize
 from gradcheck.checks.projected import (
     NOISE_FLOOR,
+    SMALL_SHARE,
     STEP,
     ZERO_SHARE,
     Difference,
@@ -164,7 +166,7 @@ def _escalate(setting: Setting, names: tuple[str, ...], evidence: GradientEviden
         return
     for name in names:
         evidence.judged[name] = min(evidence.judged[name], found.judged)
-    _keep_resolution(found, evidence)
+    _keep_resolution(setting, names, found, evidence)
     if found.judged < 1.0:
         _judge_rough(setting, names, found, evidence, take_apart)
     elif found.state == "unknown":
@@ -213,7 +215,7 @@ def _judge_alone(setting: Setting, name: str, evidence: GradientEvidence, take_a
             return True
         if found.state == "right":
             evidence.judged[name] = max(evidence.judged[name], found.judged * share)
-            _keep_resolution(found, evidence)
+            _keep_resolution(setting, (name,), found, evidence)
         if evidence.judged[name] >= _ENOUGH_JUDGED:
             break
     return False
@@ -229,9 +231,15 @@ def _settle_wrong(setting: Setting, found: Examination, evidence: GradientEviden
     return True
 
 
-def _keep_resolution(found: Examination, evidence: GradientEvidence) -> None:
-    if found.state == "right" and found.resolution > 0:
-        evidence.resolution = max(evidence.resolution or 0.0, found.resolution)
+def _keep_resolution(setting: Setting, names: Sequence[str], found: Examination, evidence: GradientEvidence) -> None:
+    """Keep what an examination could have missed; primals that it drowned have one of their own."""
+    if found.state != "right":
+        return
+    sizes = {name: size for name, size in setting.sizes(found.gradient).items() if name in names}
+    seen = [name for name, size in sizes.items() if size >= SMALL_SHARE * math.hypot(*sizes.values())]
+    resolution = setting.resolution(sizes, found.bar, seen)
+    if resolution > 0:
+        evidence.resolution = max(evidence.resolution or 0.0, resolution)
 
 
 def _note_zero(setting: Setting, names: tuple[str, ...], found: Examination, evidence: GradientEvidence) -> None:
