@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.checks.escalation import Examination, examine_twice
 from gradcheck.checks.kinks import KinkVerdict, judge_kinks
-from gradcheck.checks.localize import WrongGradient, localize
+from gradcheck.checks.localize import WrongGradient, localize, wrong_parts
 from gradcheck.checks.projected import (
     NOISE_FLOOR,
     SMALL_SHARE,
@@ -41,7 +41,7 @@ class GradientEvidence:
     wrong : list of WrongGradient
         Gradients that are wrong, taken apart.
     disagreements : list of Examination
-        Projections that are wrong, where taking apart was not asked for or found nothing.
+        Projections onto one primal that are wrong, where taking apart was not asked for.
     kinks : list of KinkVerdict
     unclear : list of str
         Why something could not be told.
@@ -222,12 +222,19 @@ def _judge_alone(setting: Setting, name: str, evidence: GradientEvidence, take_a
 
 
 def _settle_wrong(setting: Setting, found: Examination, evidence: GradientEvidence, take_apart: bool) -> bool:
+    """Return whether an examination says wrong and some primal alone confirms it; keep what is wrong."""
     if found.state != "wrong":
         return False
-    wrong = localize(setting, found) if take_apart else []
-    evidence.wrong += wrong
-    if not wrong:
-        evidence.disagreements.append(found)
+    parts = wrong_parts(setting, found)
+    if take_apart:
+        evidence.wrong += [localize(setting, part, alone) for part, alone in parts]
+    else:
+        evidence.disagreements += [alone for _, alone in parts]
+    if not parts:
+        evidence.unclear.append(
+            "the gradient along a random tangent of all primals is off by more than its error bar, "
+            "but that of no primal alone is; float64 would help"
+        )
     return True
 
 

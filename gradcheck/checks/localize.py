@@ -57,10 +57,19 @@ class WrongGradient:
     outputs: tuple[int, ...]
 
 
-def localize(setting: Setting, found: Examination) -> list[WrongGradient]:
-    """Take a wrong projection apart: first by primal, then by entry and by output."""
-    wrong = [(part, alone) for part in setting.space if (alone := _alone(setting, part, found)) is not None]
-    return [_localize_part(setting, part, alone) for part, alone in wrong]
+def wrong_parts(setting: Setting, found: Examination) -> list[tuple[Part, Examination]]:
+    """Return the primals whose gradient is wrong by itself, each with the examination that shows it."""
+    return [(part, alone) for part in setting.space if (alone := _alone(setting, part, found)) is not None]
+
+
+def localize(setting: Setting, part: Part, found: Examination) -> WrongGradient:
+    """Take the wrong gradient of one primal apart, by entry and by output."""
+    comparison, sampled = _compare(setting, part, found)
+    outputs = _wrong_outputs(setting, found)
+    worst = _worst_confirmed(setting, comparison)
+    if worst is not None:
+        return replace(_wrong_entry(setting, comparison, *worst), sampled=sampled, outputs=outputs)
+    return WrongGradient(part, found, None, found.analytic, found.numeric, found.bar, 0, sampled, None, outputs)
 
 
 def _alone(setting: Setting, part: Part, found: Examination) -> Examination | None:
@@ -85,15 +94,6 @@ def compare_every_entry(setting: Setting) -> list[WrongGradient]:
         if worst is not None:
             found.append(_wrong_entry(setting, comparison, *worst))
     return found
-
-
-def _localize_part(setting: Setting, part: Part, found: Examination) -> WrongGradient:
-    comparison, sampled = _compare(setting, part, found)
-    outputs = _wrong_outputs(setting, found)
-    worst = _worst_confirmed(setting, comparison)
-    if worst is not None:
-        return replace(_wrong_entry(setting, comparison, *worst), sampled=sampled, outputs=outputs)
-    return WrongGradient(part, found, None, found.analytic, found.numeric, found.bar, 0, sampled, None, outputs)
 
 
 def _worst_confirmed(setting: Setting, comparison: EntryComparison) -> tuple[int, Examination] | None:
