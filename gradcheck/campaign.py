@@ -197,7 +197,7 @@ class _Tally:
         self._masked += report.masked
         for name in report.vacuous:
             self._vacuous[name] = self._vacuous.get(name, 0) + 1
-        if report.verdict in ("passed", "inconclusive"):
+        if report.verdict != "error":
             self._live |= set(primals) - set(report.vacuous)
         if report.verdict == "inconclusive" and not report.vacuous:
             self._unclear += 1

@@ -234,13 +234,14 @@ def _verdict(failures: list[Failure], evidence: GradientEvidence) -> Verdict:
 
 
 def _as_subject(thing: Any, inputs: tuple[Any, ...], seed: int) -> Subject:
-    from gradcheck.adapters import adapt, from_reference
-    from gradcheck.adapters.reference import random_params
+    from gradcheck.adapters.adapt import adapt, require_layer
+    from gradcheck.adapters.reference import from_reference, random_params
 
     if isinstance(thing, Subject):
         _refuse_inputs(inputs, "a Subject holds its own")
     if isinstance(thing, Subject) or not inputs:
         return adapt(thing)
+    require_layer(thing)
     x, *constants = inputs
     params = random_params(thing, np.random.default_rng(seed), x)
     reproduce = "gradcheck.check(layer, *inputs, seed={seed})"

@@ -56,6 +56,8 @@ class Affine:
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ShapeError(f"expected x of shape (…, {self.in_features}), got shape={x.shape}")
         require_shape("weight", params["weight"], (self.out_features, self.in_features))
+        if self.bias:
+            require_shape("bias", params["bias"], (self.out_features,))
         y = x @ params["weight"].T
         if self.bias:
             y += params["bias"]

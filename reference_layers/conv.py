@@ -112,6 +112,8 @@ class Conv2d:
         """
         require_shape("x", x, ("N", self.in_channels, "H", "W"))
         require_shape("weight", params["weight"], self.weight_shape)
+        if self.bias:
+            require_shape("bias", params["bias"], (self.out_channels,))
         around = self._sides(x)
         padded = pad(x, around)
         view = self._windows(padded)
@@ -134,8 +136,7 @@ class Conv2d:
         require_shape("grad_output", grad_output, cache.output_shape)
         gradients = {"weight": self.grad_weight(cache, grad_output)}
         if self.bias:
-            n = grad_output.shape[0]
-            gradients["bias"] = grad_output.reshape(n, self.out_channels, -1).sum(axis=(0, 2))
+            gradients["bias"] = self._by_channel(grad_output).sum(axis=(0, 2))
         return self.grad_input_scatter(params, cache, grad_output), gradients
 
     def grad_weight(self, cache: Conv2dCache, grad_output: Array) -> Array:
@@ -165,7 +166,8 @@ class Conv2d:
         spread = self._spread_by_stride(grad_output, (height - reach[0], width - reach[1]))
         around = (reach[0], reach[0], reach[1], reach[1])
         view = windows(pad(spread, around), kernel, (1, 1), dilation)
-        columns = view.reshape(n, self.groups, -1, height * width)
+        depth = self.out_channels // self.groups * kernel[0] * kernel[1]
+        columns = view.reshape(n, self.groups, depth, height * width)
         full = np.matmul(self._rotated_matrix(params), columns).reshape(n, self.in_channels, height, width)
         return np.ascontiguousarray(crop(full, cache.around))
 
@@ -183,6 +185,10 @@ class Conv2d:
 
     def _weight_matrix(self, params: Params) -> Array:
         return params["weight"].reshape(self.groups, self.out_channels // self.groups, -1)
+
+    def _by_channel(self, grad_output: Array) -> Array:
+        n, channels, rows, columns = grad_output.shape
+        return grad_output.reshape(n, channels, rows * columns)
 
     def _by_group(self, grad_output: Array) -> Array:
         n, channels, rows, columns = grad_output.shape

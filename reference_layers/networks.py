@@ -65,7 +65,13 @@ class FiveLayerCNN:
         require_positive(image_size=self.image_size, kernel_size=self.kernel_size, classes=self.classes)
         if self.pool not in ("mean", "max"):
             raise ValueError(f"expected pool to be 'mean' or 'max', got pool={self.pool!r}")
-        _ = self.body
+        least = 3 * self.kernel_size + 1
+        if self.image_size < least:
+            raise ValueError(
+                f"expected image_size to be at least {least}, so that a pixel is left after both poolings, got "
+                f"image_size={self.image_size} and kernel_size={self.kernel_size}"
+            )
+        _ = self.layers
 
     @cached_property
     def body(self) -> Sequential:

@@ -103,8 +103,8 @@ class MaxPool2d(_Pool2d):
     def forward(self, params: Params, x: Array) -> tuple[Array, PoolCache]:  # noqa: ARG002
         """Return the maxima and which tap of each window won."""
         view, around, size = self._view(x, -np.inf)
-        n, c, _, _, rows, columns = view.shape
-        flat = view.reshape(n, c, -1, rows, columns)
+        n, c, kernel_rows, kernel_columns, rows, columns = view.shape
+        flat = view.reshape(n, c, kernel_rows * kernel_columns, rows, columns)
         winner = flat.argmax(axis=2)
         y = np.take_along_axis(flat, winner[:, :, None], axis=2)[:, :, 0]
         return y, PoolCache(size, around, y.shape, winner)

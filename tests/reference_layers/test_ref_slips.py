@@ -5,7 +5,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 import gradcheck
-from reference_layers import Affine, AvgPool2d, Conv2d, ReLU, SoftmaxCrossEntropy
+from reference_layers import Affine, AvgPool2d, Conv2d, MaxPool2d, ReLU, Sequential, SoftmaxCrossEntropy
 
 
 def slide(image, kernel):
@@ -186,6 +186,15 @@ def test_slip_5_a_wide_step_is_wrong_where_the_layer_curves(epsilon, rng):
 
 
 @pytest.mark.parametrize("epsilon", WIDE)
+def test_slip_5_a_wide_step_is_wrong_for_a_weight_before_the_softmax(epsilon, rng):
+    """A step in a weight moves the logits by as much as the input is large."""
+    network = Sequential.of(Affine(4, 5), SoftmaxCrossEntropy("sum"))
+    params, x, one = network.init(rng), 4 * rng.standard_normal((3, 4)), np.ones(())
+    assert deviation(network, params, "0.weight", x, one, epsilon, TARGETS) > 1e-3
+    assert deviation(network, params, "0.weight", x, one, 1e-6, TARGETS) < 1e-7
+
+
+@pytest.mark.parametrize("epsilon", WIDE)
 def test_slip_5_the_error_in_a_curve_grows_with_the_square_of_the_step(epsilon, rng):
     z = rng.standard_normal((3, 4))
     layer, one = SoftmaxCrossEntropy("sum"), np.ones(())
@@ -195,7 +204,7 @@ def test_slip_5_the_error_in_a_curve_grows_with_the_square_of_the_step(epsilon, 
 
 @pytest.mark.parametrize("epsilon", WIDE)
 @pytest.mark.parametrize("at_zero", [0.0, 1.0])
-def test_slip_5_a_wide_step_is_wrong_near_a_kink(epsilon, at_zero, rng):
+def test_slip_5_a_wide_step_is_wrong_near_a_kink(epsilon, at_zero):
     """Entries nearer to 0 than ε see the other side; a small step does not."""
     x = np.array([-2.0, -0.05, 0.03, 1.5])
     layer, g = ReLU(at_zero), np.ones(4)
@@ -207,8 +216,6 @@ def test_slip_5_a_wide_step_is_wrong_near_a_kink(epsilon, at_zero, rng):
 
 @pytest.mark.parametrize("epsilon", WIDE)
 def test_slip_5_a_wide_step_crosses_the_ties_of_a_maximum(epsilon):
-    from reference_layers import MaxPool2d
-
     x = np.array([[[[1.0, 1.05], [0.0, -1.0]]]])
     g = np.ones((1, 1, 1, 1))
     assert deviation(MaxPool2d(2), {}, "x", x, g, epsilon) > 1e-3

@@ -1,0 +1,139 @@
+"""Window and channel strategies: what they always give, what they can find, what they shrink to."""
+
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+
+from gradcheck.strategies.windows import Channels, Window, batch_sizes, channels, windows
+
+SEARCH = settings(database=None, max_examples=5000)
+ANY = settings(SEARCH, phases=[Phase.generate])  # the first that is found, not the smallest
+
+
+def starts(window):
+    """Return where windows begin, counted one by one."""
+    padded = window.size + window.before + window.after
+    reach = window.dilation * (window.kernel - 1) + 1
+    return [start for start in range(0, padded, window.stride) if start + reach <= padded]
+
+
+def holds_an_entry(window, start):
+    """Return whether a tap of the window that begins at `start` meets the input."""
+    taps = range(start, start + window.dilation * window.kernel, window.dilation)
+    return any(window.before <= tap < window.before + window.size for tap in taps)
+
+
+def found(condition, how=ANY):
+    return find(windows(), condition, settings=how)
+
+
+def smallest(condition):
+    return found(condition, SEARCH)
+
+
+@given(windows())
+def test_a_window_fits_and_its_numbers_are_those_of_counting(window):
+    begins = starts(window)
+    assert begins
+    assert window.size >= 1
+    assert min(window.before, window.after) >= 0
+    assert window.output_size == len(begins)
+    reach = window.dilation * (window.kernel - 1) + 1
+    assert window.remainder == window.size + window.before + window.after - begins[-1] - reach
+
+
+@given(*[st.integers(1, 7)] * 4, *[st.integers(0, 3)] * 2)
+def test_output_size_and_remainder_are_those_of_counting_for_any_window(size, kernel, stride, dilation, before, after):
+    window = Window(size, kernel, stride, dilation, before, after)
+    begins = starts(window)
+    if begins:
+        reach = dilation * (kernel - 1) + 1
+        assert (window.output_size, window.remainder) == (len(begins), size + before + after - begins[-1] - reach)
+    else:
+        assert window.slack < 0
+
+
+@given(windows(max_dilation=1, max_kernel=5))
+def test_every_window_holds_an_entry_of_the_input(window):
+    assert all(holds_an_entry(window, start) for start in starts(window))
+
+
+@given(windows(max_output=2, max_kernel=4, max_stride=5, max_dilation=3, max_padding=1))
+def test_limits_are_kept(window):
+    assert 1 <= window.output_size <= 2
+    assert 1 <= window.kernel <= 4
+    assert 1 <= window.stride <= 5
+    assert 1 <= window.dilation <= 3
+    assert max(window.before, window.after) <= 1
+
+
+@given(windows(max_padding=0))
+def test_padding_can_be_switched_off(window):
+    assert (window.before, window.after) == (0, 0)
+
+
+@pytest.mark.parametrize(("stride", "remainder"), [(s, r) for s in (2, 3) for r in range(1, s)])
+def test_every_remainder_is_found(stride, remainder):
+    window = found(lambda w: (w.stride, w.remainder) == (stride, remainder))
+    assert (window.stride, window.remainder) == (stride, remainder)
+
+
+CORNERS = {
+    "stride beyond the kernel": lambda w: w.stride > w.kernel and w.output_size > 1,
+    "entries between windows": lambda w: w.stride > w.kernel > 1 and w.output_size > 2,
+    "padding only before": lambda w: w.before > 0 == w.after,
+    "padding only after": lambda w: w.after > 0 == w.before,
+    "two different paddings": lambda w: 0 < w.before < w.after,
+    "more padding before": lambda w: w.before > w.after > 0,
+    "the most padding at both ends": lambda w: w.kernel == 3 and w.before == w.after == w.kernel - 1,
+    "a kernel as large as the padded input": lambda w: w.kernel > 1 and w.slack == 0 and w.before + w.after > 0,
+    "a kernel as large as the input": lambda w: w.kernel > 1 and w.slack == 0 and w.before + w.after == 0,
+    "a kernel larger than the input": lambda w: w.kernel > w.size,
+    "dilation": lambda w: w.dilation == 2 and w.output_size > 1,
+    "dilation, stride and a remainder": lambda w: w.dilation == 2 and w.stride == 3 and w.remainder,
+    "size 1": lambda w: w.size == 1 and w.kernel > 1,
+    "many windows over a large input": lambda w: w.output_size == 4 and w.stride == 3 and w.kernel == 3,
+    "overlap": lambda w: w.stride < w.kernel and w.output_size > 2,
+}
+
+
+@pytest.mark.parametrize("condition", CORNERS.values(), ids=CORNERS)
+def test_every_corner_is_found(condition):
+    assert condition(found(condition))
+
+
+def test_windows_shrink_to_one_entry():
+    assert smallest(lambda _: True) == Window(size=1, kernel=1, stride=1, dilation=1, before=0, after=0)
+
+
+def test_what_is_wanted_stays_alone_in_shrinking():
+    assert smallest(lambda w: w.stride == 2) == Window(1, 1, 2)
+    assert smallest(lambda w: w.kernel == 3) == Window(3, 3)
+    assert smallest(lambda w: w.dilation == 2) == Window(3, 2, dilation=2)
+    assert smallest(lambda w: w.remainder == 1) == Window(2, 1, 2)
+    assert smallest(lambda w: w.before > 0) == Window(1, 2, before=1)
+
+
+@given(channels(), channels(max_groups=1, max_per_group=2))
+def test_channels_are_multiples_of_groups(grouped, single):
+    for layer in (grouped, single):
+        assert layer.in_channels % layer.groups == 0
+        assert layer.out_channels % layer.groups == 0
+    assert single.groups == 1
+    assert max(single.in_channels, single.out_channels) <= 2
+
+
+def test_channels_find_depthwise_and_shrink_to_one():
+    depthwise = find(channels(), lambda c: c.groups == c.in_channels > 1 and c.out_channels > c.groups, settings=SEARCH)
+    assert depthwise == Channels(2, 2, 4)
+    assert find(channels(), lambda _: True, settings=SEARCH) == Channels(1, 1, 1)
+
+
+def test_batches_of_every_size_are_found_and_shrink_to_one():
+    assert find(batch_sizes(), lambda _: True, settings=SEARCH) == 1
+    assert {find(batch_sizes(), lambda n, wanted=wanted: n == wanted, settings=SEARCH) for wanted in (1, 2, 3, 5)} == {
+        1,
+        2,
+        3,
+        5,
+    }
