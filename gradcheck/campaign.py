@@ -137,6 +137,14 @@ def corner_cases(suite: Suite, seed: int) -> Iterator[Case]:
 
 def check_case(suite: Suite, case: Case, dtype: str | None, settings: Settings) -> SubjectReport:
     """Check one case of a suite; a builder that raises is reported, not raised."""
+    return _check_built(suite, case, dtype, settings)[0]
+
+
+def _check_built(
+    suite: Suite, case: Case, dtype: str | None, settings: Settings
+) -> tuple[SubjectReport, frozenset[str]]:
+    """Check one case; return the names of the primals too, which the builder may have chosen."""
+    names: frozenset[str] = frozenset()
     try:
         subject = suite.subject(case, None if dtype is None else np.dtype(dtype))
     except Exception as error:
@@ -144,8 +152,9 @@ def check_case(suite: Suite, case: Case, dtype: str | None, settings: Settings) 
         report = SubjectReport(suite.name, case.kind.name, "error", failures=(failure,))
     else:
         report = check_subject(subject, case.seed, settings, case.id)
+        names = frozenset(subject.primals)
     command = reproduce_command(suite, case, dtype)
-    return replace(report, failures=tuple(replace(f, reproduce=command) for f in report.failures))
+    return replace(report, failures=tuple(replace(f, reproduce=command) for f in report.failures)), names
 
 
 def reproduce_command(suite: Suite, case: Case, dtype: str | None = None) -> str:
@@ -184,11 +193,11 @@ class _Tally:
 
     def is_bad(self, case: Case) -> bool:
         """Check a case without counting it."""
-        return self._check(case).verdict in ("failed", "error")
+        return self._check(case)[0].verdict in ("failed", "error")
 
     def add(self, case: Case) -> bool:
         """Check a case and count it; return whether it failed."""
-        report = self._check(case)
+        report, names = self._check(case)
         self._verdicts[report.verdict] += 1
         primals = case.primals()
         self._count_conditions(case, primals)
@@ -198,7 +207,7 @@ class _Tally:
         for name in report.vacuous:
             self._vacuous[name] = self._vacuous.get(name, 0) + 1
         if report.verdict != "error":
-            self._live |= set(primals) - set(report.vacuous)
+            self._live |= names - set(report.vacuous)
         if report.verdict == "inconclusive" and not report.vacuous:
             self._unclear += 1
             for note in report.notes:
@@ -232,10 +241,10 @@ class _Tally:
         self._evaluations += report.evaluations
         return report.failures
 
-    def _check(self, case: Case) -> SubjectReport:
-        report = check_case(self._suite, case, self._options.dtype, self._settings)
+    def _check(self, case: Case) -> tuple[SubjectReport, frozenset[str]]:
+        report, names = _check_built(self._suite, case, self._options.dtype, self._settings)
         self._evaluations += report.evaluations
-        return report
+        return report, names
 
     def _count_conditions(self, case: Case, primals: Arrays) -> None:
         for name, holds in self._suite.kind.conditions.items():
@@ -269,11 +278,15 @@ class _CaseFailedError(Exception):
     """Tells hypothesis that a case failed."""
 
 
+class _OutOfTime(BaseException):
+    """Ends the search for a smaller failing case."""
+
+
 def _draw(tally: _Tally, options: Options, progress: Progress) -> Case | None:
     """Draw cases; where one fails, return the smallest failing case that shrinking finds."""
     if options.examples == 0:
         return None
-    from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
+    from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
     from hypothesis import strategies as st
 
     kind = tally._suite.kind
@@ -300,8 +313,9 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> Case | None:
             progress.advance()
             deadline = time.monotonic() + SHRINK_SECONDS
         else:
-            # Only shrinking comes here. Out of time, everything but the smallest case so far is discarded.
-            assume(time.monotonic() < deadline or case == smallest)
+            # Only shrinking comes here; the smallest failing case so far is kept.
+            if time.monotonic() > deadline:
+                raise _OutOfTime
             failed = case == smallest or tally.is_bad(case)
         if failed:
             smallest = case
@@ -309,6 +323,6 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> Case | None:
 
     try:
         one_case()
-    except _CaseFailedError:
+    except (_CaseFailedError, _OutOfTime):
         return smallest
     return None

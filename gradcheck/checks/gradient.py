@@ -226,15 +226,16 @@ def _settle_wrong(setting: Setting, found: Examination, evidence: GradientEviden
     if found.state != "wrong":
         return False
     parts = wrong_parts(setting, found)
-    if take_apart:
-        evidence.wrong += [localize(setting, part, alone) for part, alone in parts]
-    else:
-        evidence.disagreements += [alone for _, alone in parts]
-    if not parts:
+    first = next(parts, None)
+    if first is None:
         evidence.unclear.append(
             "the gradient along a random tangent of all primals is off by more than its error bar, "
             "but that of no primal alone is; float64 would help"
         )
+    elif take_apart:
+        evidence.wrong += [localize(setting, part, alone) for part, alone in (first, *parts)]
+    else:
+        evidence.disagreements.append(first[1])
     return True
 
 

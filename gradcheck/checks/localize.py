@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,9 +57,12 @@ class WrongGradient:
     outputs: tuple[int, ...]
 
 
-def wrong_parts(setting: Setting, found: Examination) -> list[tuple[Part, Examination]]:
-    """Return the primals whose gradient is wrong by itself, each with the examination that shows it."""
-    return [(part, alone) for part in setting.space if (alone := _alone(setting, part, found)) is not None]
+def wrong_parts(setting: Setting, found: Examination) -> Iterator[tuple[Part, Examination]]:
+    """Yield the primals whose gradient is wrong by itself, each with the examination that shows it."""
+    for part in setting.space:
+        alone = _alone(setting, part, found)
+        if alone is not None:
+            yield part, alone
 
 
 def localize(setting: Setting, part: Part, found: Examination) -> WrongGradient:

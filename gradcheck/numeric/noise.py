@@ -57,14 +57,22 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     ----------
     J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011), section 3.
     """
-    unit = function.precision.unit
+    own = function.precision
     should_move = np.abs(slope) * _SPACING > 16 * (np.abs(outputs) + np.finfo(float).tiny)
-    for precision in PRECISIONS[PRECISIONS.index(function.precision) :]:
+    for precision in PRECISIONS[PRECISIONS.index(own) :]:
         values = _line(function, point, direction, outputs, _SPACING * precision.unit)
+        level = _level(values)
         stands_still = should_move.any() and np.mean(_moves(values)[should_move]) < _STANDING_SHARE
-        if not stands_still:
-            return Noise(_level(values), precision)
-    return Noise(np.full_like(outputs, unit) * np.abs(outputs), function.precision)
+        if stands_still:
+            continue
+        # An output that is a small difference of large numbers stands still too, but its noise is that of float64.
+        lower = precision is not own and _is_coarse(level[should_move], outputs[should_move], precision)
+        return Noise(level, precision if lower else own)
+    return Noise(own.unit * np.abs(outputs), own)
+
+
+def _is_coarse(level: Vector, outputs: Vector, precision: Precision) -> bool:
+    return bool(np.median(level) > precision.unit / 64 * np.median(np.abs(outputs)))
 
 
 def _line(function: Function, point: Vector, direction: Vector, outputs: Vector, spacing: float) -> Vector:

@@ -72,8 +72,8 @@ def windows(
     max_output, max_kernel, max_stride, max_dilation : int
         Largest value of each; the smallest is 1.
     max_padding : int, optional
-        Largest padding at either end. Default: the reach of the kernel less one, so that every window holds at least
-        one entry of the input.
+        Largest padding at either end. Default: the reach of the kernel less one, so that every window (without
+        dilation) holds at least one entry of the input.
 
     Notes
     -----

@@ -37,3 +37,9 @@ def test_flat_outputs_are_no_sign_of_a_hidden_cast(rng):
     x = rng.standard_normal(50) + 40
     noise = measured(np.tanh, x, np.zeros(50))
     assert noise.precision is DOUBLE
+
+
+def test_a_small_difference_of_large_numbers_is_no_sign_of_a_hidden_cast(rng):
+    x = 1e-3 * rng.standard_normal(50)
+    noise = measured(lambda v: np.log(1 + 4e-4 * np.exp(v)), x, 4e-4 * np.exp(x) / (1 + 4e-4 * np.exp(x)))
+    assert noise.precision is DOUBLE
