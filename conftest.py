@@ -2,6 +2,10 @@
 
 import os
 
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    # The matrices of tests are small: threads that wait for each other would take most of the time.
+    os.environ.setdefault(name, "1")
+
 import numpy as np
 import pytest
 from hypothesis import settings
