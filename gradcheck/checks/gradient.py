@@ -202,11 +202,11 @@ def _judge_rough(
 
 
 def _judge_alone(setting: Setting, name: str, evidence: GradientEvidence, take_apart: bool) -> bool:
-    """Move one primal alone, then with its zeros held; return whether it is wrong."""
+    """Move one primal alone, then so that ties stay ties; return whether it is wrong."""
     part = setting.space.part(name)
     tangents = (
         (1.0, setting.tangent),
-        (float(np.mean(setting.point[part.slice] != 0)), setting.zeros_held_tangent),
+        (float(np.mean(setting.point[part.slice] != 0)), setting.tie_keeping_tangent),
     )
     for share, draw in tangents:
         pair = [setting.restricted(draw(), (name,)) for _ in range(2)]
@@ -263,8 +263,9 @@ def _all_kinks_judged(evidence: GradientEvidence) -> bool:
 
 
 def _too_noisy(found: Examination, names: tuple[str, ...]) -> str:
-    share = found.bar / found.scale if found.scale else float("inf")
+    share = found.bar / found.scale if found.scale else math.inf
+    size = f"{share:.1g} of its size" if share < 1 else "larger than the gradient itself"
     return (
-        f"the error bar of the numeric gradient with respect to {', '.join(names)} is {share:.1g} of its size; "
+        f"the error bar of the numeric gradient with respect to {', '.join(names)} is {size}; "
         f"float64, or values of ordinary size, would help"
     )

@@ -23,6 +23,8 @@ SIGMAS = 4.0
 _SPREAD_DRAWS = 6
 #: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
 _ENTRY_ROUNDINGS = 8.0
+#: Values that agree to so many decimals of their primal's scale count as equal.
+_EQUAL_DIGITS = 9
 
 
 @dataclass
@@ -102,9 +104,18 @@ class Setting:
         """Return the tangent that moves all entries of a primal together, which keeps ties between them."""
         return self.scale_of_entry.copy()
 
-    def zeros_held_tangent(self) -> Vector:
-        """Draw a tangent that leaves exact zeros where they are, which keeps kinks at zero out of the way."""
-        return np.where(self.point == 0.0, 0.0, self.tangent())
+    def tie_keeping_tangent(self) -> Vector:
+        """Draw a tangent along which ties between equal values of a primal stay ties, and exact zeros stay zero.
+
+        Entries of one value move together (every other entry by itself), so that flat regions of an image stay flat
+        under any layer that sees them alike. A single wrong entry still shows: it is moved.
+        """
+        tangent = np.empty(self.space.size)
+        for part, scale in zip(self.space, self.scales, strict=True):
+            _, group = np.unique(np.round(self.point[part.slice] / scale, _EQUAL_DIGITS), return_inverse=True)
+            moves = float(scale) * signed_random(int(group.max()) + 1, self.rng)
+            tangent[part.slice] = moves[group]
+        return np.where(self.point == 0.0, 0.0, tangent)
 
     def restricted(self, tangent: Vector, names: Collection[str]) -> Vector:
         """Return the tangent with all primals but those named held still."""

@@ -50,4 +50,4 @@ def default_items() -> list[Suite | Subject]:
     """Return what is verified when nothing is named: every reference layer, then the network on real digits."""
     from gradcheck.suite import suite
 
-    return [*(suite(name) for name in KINDS), digits_subject()]
+    return [*(suite(name) for name in KINDS), digits_subject(pool="mean"), digits_subject(pool="max")]

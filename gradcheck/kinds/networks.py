@@ -155,7 +155,7 @@ def digits_subject(count: int = 16, pool: Literal["mean", "max"] = "mean", seed:
     images, labels = load_digits(count)
     network = FiveLayerCNN(pool)
     primals = {"x": images, **_parameters(network, "normal", np.random.default_rng(seed))}
-    name = f"five-layer CNN, {count} digits"
+    name = f"{count} digits, {pool} pools"
     return from_reference(network, primals, labels, name=name, reproduce="gradcheck verify --seed {seed}")
 
 
