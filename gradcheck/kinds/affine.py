@@ -72,6 +72,7 @@ AFFINE = Kind(
         "rank 4": lambda c, _: len(c.batch_shape) == 3,
         "square": lambda c, _: c.in_features == c.out_features,
         "not square": lambda c, _: c.in_features != c.out_features,
+        "batch, in and out all different": lambda c, _: len({c.batch_shape[0], c.in_features, c.out_features}) == 3,
         "no bias": lambda c, _: not c.bias,
         "batch 1": lambda c, _: c.batch_shape[0] == 1,
         "batch ≥ 3": lambda c, _: c.batch_shape[0] >= 3,

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import geometry, parameter, value_conditions, window_conditions
+from gradcheck.kinds.windowed import axes, geometry, parameter, value_conditions, window_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from reference_layers import Conv2d
@@ -94,6 +94,7 @@ CONV2D = Kind(
         Conv2dConfig(1, 3, 2, (4, 5), (1, 1)),
         Conv2dConfig(1, 1, 1, (1, 1), (1, 1)),
         Conv2dConfig(2, 1, 2, (1, 1), (3, 3), padding=(1, 1, 1, 1)),
+        Conv2dConfig(3, 2, 3, (4, 5), (1, 2), padding=(1, 2, 2, 0)),  # windows in the padding alone
     ),
     primals=_primals,
     build=_build,
@@ -109,6 +110,7 @@ CONV2D = Kind(
         "groups > 1 and dilation > 1": lambda c, _: c.groups > 1 and max(c.dilation) > 1,
         "in_channels ≠ out_channels": lambda c, _: c.in_channels != c.out_channels,
         "all sizes equal": lambda c, _: len({c.in_channels, c.out_channels, *c.kernel_size}) == 1,
+        "a window in the padding alone": lambda c, _: any(axis.leaves_the_input for axis in axes(c)),
         "no bias": lambda c, _: not c.bias,
         **value_conditions(),
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -90,14 +90,49 @@ def case_from_data(kind: Kind, config: Mapping[str, Any], regime: str, seed: int
     Raises
     ------
     ValueError
-        If a field of the configuration is unknown or missing, or the regime is.
+        If a field of the configuration is unknown or missing or of another type, the regime is unknown, or the
+        seed is not a whole number from 0.
+
+    Examples
+    --------
+    >>> from gradcheck.kinds import find_kind
+    >>> case_from_data(find_kind("relu"), {"shape": [3, 2]}, "normal", 0).config
+    ReLUConfig(shape=(3, 2))
     """
     known = {field.name for field in dataclasses.fields(kind.config)}
     if set(config) != known:
         raise ValueError(f"expected the fields {sorted(known)} in a {kind.name} config, got {sorted(config)}")
     if regime not in REGIMES:
         raise ValueError(f"expected a regime among {', '.join(REGIMES)}, got regime={regime!r}")
-    return Case(kind, kind.config(**{name: _tuples(value) for name, value in config.items()}), regime, int(seed))
+    if type(seed) is not int or seed < 0:
+        raise ValueError(f"expected seed to be a whole number from 0, got seed={seed!r} ({type(seed).__name__})")
+    fields = {name: _tuples(value) for name, value in config.items()}
+    for name, hint in get_type_hints(kind.config).items():
+        if not _is_of(fields[name], hint):
+            raise ValueError(
+                f"expected {name} of a {kind.name} config to be {_spelled(hint)}, got {name}={config[name]!r}"
+            )
+    return Case(kind, kind.config(**fields), regime, seed)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a value, its lists made tuples, is of one of the types that configs are made of."""
+    arguments = get_args(hint)
+    if get_origin(hint) is Literal:
+        return type(value) is str and value in arguments
+    if get_origin(hint) is not tuple:
+        return type(value) is hint or (hint is float and type(value) is int)
+    if type(value) is not tuple:
+        return False
+    if arguments[-1] is Ellipsis:
+        return all(_is_of(item, arguments[0]) for item in value)
+    return len(value) == len(arguments) and all(map(_is_of, value, arguments))
+
+
+def _spelled(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, get_args(hint)))
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
 
 
 def _tuples(value: Any) -> Any:

@@ -116,11 +116,15 @@ def _five_layer_configs() -> SearchStrategy[FiveLayerCNNConfig]:
 
 
 def _parameters(network: Sequential | FiveLayerCNN, regime: Regime, rng: np.random.Generator) -> dict[str, Array]:
-    """Return random parameters of the sizes that training starts from, biases among them."""
-    return {
-        name: parameter(array.shape, regime, rng) * (0.1 if array.ndim == 1 else float(array.std() or 1.0))
-        for name, array in network.init(rng).items()
-    }
+    """Return random parameters of about the sizes that training starts from, biases among them.
+
+    They are scaled by powers of 2: sums of integers stay exact, and ties stay ties.
+    """
+
+    def scale(array: Array) -> float:
+        return 0.125 if array.ndim == 1 else float(np.exp2(np.round(np.log2(array.std() or 1.0))))
+
+    return {name: parameter(array.shape, regime, rng) * scale(array) for name, array in network.init(rng).items()}
 
 
 def _sequential_primals(config: SequentialConfig, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
@@ -198,6 +202,9 @@ FIVE_LAYER_CNN = Kind(
         "reduction mean": lambda c, _: c.reduction == "mean",
         "reduction sum": lambda c, _: c.reduction == "sum",
         "reduction none": lambda c, _: c.reduction == "none",
+        "batch 1": lambda c, _: len(c.targets) == 1,
+        "batch ≥ 3": lambda c, _: len(c.targets) >= 3,
+        "exact zeros in x": lambda _, primals: bool((primals["x"] == 0).any()),
     },
     regimes=("normal", "zeros"),
     layers=(FiveLayerCNN,),

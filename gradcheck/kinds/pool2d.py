@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import geometry, value_conditions, window_conditions
+from gradcheck.kinds.windowed import axes, geometry, value_conditions, window_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from reference_layers import AvgPool2d, MaxPool2d
@@ -43,10 +43,15 @@ def _configs() -> SearchStrategy[Pool2dConfig]:
 
 
 def _primals(config: Pool2dConfig, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
-    """Return x with, where there is room, one value that is the maximum of all the windows it lies in."""
+    """Return x; where windows overlap, one value of one image is the maximum of several of them.
+
+    The other images are left as drawn, with their ties.
+    """
     x = values(regime, (config.batch, config.channels, *config.size), rng)
-    row, column = config.size[0] // 2, config.size[1] // 2
-    x[:, :, row, column] = np.ceil(x.max(axis=(2, 3))) + 1 if regime != "tiny" else 2 * np.abs(x).max()
+    shared = np.argwhere(np.multiply.outer(*(axis.coverage for axis in axes(config))) > 1)
+    if len(shared):
+        image = x[rng.integers(config.batch), rng.integers(config.channels)]
+        image[tuple(rng.choice(shared))] = image.max() + (np.ptp(image) or 1.0)
     return {"x": x}
 
 
@@ -62,12 +67,37 @@ def _build_mean(config: Pool2dConfig, primals: Arrays) -> Subject:
     return from_reference(AvgPool2d(config.kernel_size, config.stride, config.padding), primals, traits=_traits())
 
 
+def _by_window(config: Pool2dConfig, x: Array) -> Array:
+    """Return the entries of each window along the last axis; those of the border are -inf."""
+    top, bottom, left, right = config.padding
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=-np.inf)
+    windows = sliding_window_view(padded, config.kernel_size, axis=(2, 3))
+    windows = windows[:, :, :: config.stride[0], :: config.stride[1]]
+    return windows.reshape(*windows.shape[:4], -1)
+
+
+def _lead(config: Pool2dConfig, primals: Arrays) -> Array:
+    """Return how far the maximum of each window is above its second."""
+    ordered = np.sort(_by_window(config, primals["x"]), axis=-1)
+    return ordered[..., -1] - ordered[..., -2] if ordered.shape[-1] > 1 else np.full(1, np.inf)
+
+
 def _has_ties(config: Pool2dConfig, primals: Arrays) -> bool:
-    """Whether some window without padding holds its maximum more than once."""
-    kernel = tuple(min(k, n) for k, n in zip(config.kernel_size, config.size, strict=True))
-    windows = sliding_window_view(primals["x"], kernel, axis=(2, 3))
-    flat = windows.reshape(*windows.shape[:4], -1)
-    return bool(((flat == flat.max(-1, keepdims=True)).sum(-1) > 1).any())
+    return bool((_lead(config, primals) == 0).any())
+
+
+def _has_near_ties(config: Pool2dConfig, primals: Arrays) -> bool:
+    lead = _lead(config, primals)
+    return bool(((lead > 0) & (lead < 1e-2 * np.abs(primals["x"]).max())).any())
+
+
+def _wins_twice(config: Pool2dConfig, primals: Arrays) -> bool:
+    """Whether one entry is the maximum of two windows."""
+    x = primals["x"]
+    position = np.broadcast_to(np.arange(x[0, 0].size, dtype=x.dtype).reshape(config.size), x.shape)
+    winner = _by_window(config, x).argmax(axis=-1)[..., None]
+    winning = np.take_along_axis(_by_window(config, position), winner, axis=-1)
+    return any(np.unique(image).size < image.size for image in winning.reshape(-1, winning[0, 0].size))
 
 
 _CORNERS = (
@@ -90,7 +120,13 @@ MAX_POOL2D = Kind(
     corners=_CORNERS,
     primals=_primals,
     build=_build_max,
-    conditions={**window_conditions(), "ties in a window": _has_ties, **value_conditions()},
+    conditions={
+        **window_conditions(),
+        "ties in a window": _has_ties,
+        "near ties in a window": _has_near_ties,
+        "one entry the maximum of two windows": _wins_twice,
+        **value_conditions(),
+    },
     layers=(MaxPool2d,),
 )
 

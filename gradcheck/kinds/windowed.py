@@ -63,6 +63,7 @@ def window_conditions() -> Mapping[str, Condition]:
         "input h ≠ w": lambda c, _: c.size[0] != c.size[1],
         "output h ≠ w": lambda c, _: axes(c)[0].output_size != axes(c)[1].output_size,
         "stride leaves a remainder": lambda c, _: any(axis.remainder for axis in axes(c)),
+        "a remainder of 2 or more": lambda c, _: any(axis.remainder > 1 for axis in axes(c)),
         "stride > kernel": lambda c, _: any(axis.stride > axis.kernel for axis in axes(c)),
         "windows overlap": lambda c, _: any(a.stride < a.kernel and a.output_size > 1 for a in axes(c)),
         "four different paddings": lambda c, _: len(set(c.padding)) == 4,
@@ -84,6 +85,9 @@ def value_conditions() -> Mapping[str, Condition]:
         "equal values in x": lambda _, primals: np.unique(primals["x"]).size < primals["x"].size,
         "x of order 1e3 or more": lambda _, primals: bool(np.abs(primals["x"]).max() > 1e3),
         "x of order 1e-4": lambda _, primals: bool(np.abs(primals["x"]).max() < 1e-3),
+        "x far from zero, close together": lambda _, primals: bool(
+            abs(primals["x"].mean()) > 100 * np.ptp(primals["x"]) > 0
+        ),
     }
 
 

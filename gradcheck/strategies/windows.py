@@ -52,6 +52,29 @@ class Window:
         """Entries of the padded input behind the last window."""
         return self.slack % self.stride
 
+    @property
+    def coverage(self) -> tuple[int, ...]:
+        """How many windows each entry of the input lies in.
+
+        Examples
+        --------
+        >>> Window(size=5, kernel=3, stride=2).coverage, Window(size=3, kernel=1, stride=2).coverage
+        ((1, 1, 2, 1, 1), (1, 0, 1))
+        """
+        counts = [0] * self.size
+        for start in range(-self.before, self.output_size * self.stride - self.before, self.stride):
+            for entry in range(start, start + self.dilation * self.kernel, self.dilation):
+                if 0 <= entry < self.size:
+                    counts[entry] += 1
+        return tuple(counts)
+
+    @property
+    def leaves_the_input(self) -> bool:
+        """Whether some window lies in the padding altogether."""
+        reach = self.dilation * (self.kernel - 1) + 1
+        last = (self.output_size - 1) * self.stride
+        return self.before >= reach or last >= self.before + self.size
+
 
 def windows(
     *,
