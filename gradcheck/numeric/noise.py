@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.numeric.function import Function
-from gradcheck.numeric.precision import PRECISIONS, Precision
+from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
 from gradcheck.numeric.space import Vector
 
 _POINTS = 7
@@ -17,6 +17,8 @@ _POINTS = 7
 _SPACING = 16.0
 #: Fewer of the outputs that should move than this do: the function stands still.
 _STANDING_SHARE = 0.1
+#: Half-way between two precisions some arguments of many cross a rounding boundary of the lower one.
+_STANDING_SHARE_BETWEEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,20 +61,29 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     """
     own = function.precision
     should_move = np.abs(slope) * _SPACING > 16 * (np.abs(outputs) + np.finfo(float).tiny)
-    for precision in PRECISIONS[PRECISIONS.index(own) :]:
+
+    def stands_still(values: Vector, share: float) -> bool:
+        return bool(should_move.any() and np.mean(_moves(values)[should_move]) < share)
+
+    values = _line(function, point, direction, outputs, _SPACING * own.unit)
+    # From float32 down the roundoffs are too close together to tell float16 from a difference of large numbers.
+    if own is not DOUBLE or not stands_still(values, _STANDING_SHARE):
+        return Noise(_level(values), own)
+    for precision in (SINGLE, HALF):
         values = _line(function, point, direction, outputs, _SPACING * precision.unit)
-        level = _level(values)
-        stands_still = should_move.any() and np.mean(_moves(values)[should_move]) < _STANDING_SHARE
-        if stands_still:
+        if stands_still(values, _STANDING_SHARE):
             continue
-        # An output that is a small difference of large numbers stands still too, but its noise is that of float64.
-        lower = precision is not own and _is_coarse(level[should_move], outputs[should_move], precision)
-        return Noise(level, precision if lower else own)
+        # An output that is a small difference of large numbers stands still over a few roundoffs too; but it moves
+        # long before the roundoff of a lower precision is reached.
+        between = _line(function, point, direction, outputs, math.sqrt(own.unit * precision.unit))
+        lower = stands_still(between, _STANDING_SHARE_BETWEEN) and _is_coarse(values, outputs, should_move, precision)
+        return Noise(_level(values), precision if lower else own)
     return Noise(own.unit * np.abs(outputs), own)
 
 
-def _is_coarse(level: Vector, outputs: Vector, precision: Precision) -> bool:
-    return bool(np.median(level) > precision.unit / 64 * np.median(np.abs(outputs)))
+def _is_coarse(values: Vector, outputs: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:
+    """Whether the noise of the outputs chosen is of the order of that precision's roundoff."""
+    return bool(np.median(_level(values)[chosen]) > precision.unit / 64 * np.median(np.abs(outputs[chosen])))
 
 
 def _line(function: Function, point: Vector, direction: Vector, outputs: Vector, spacing: float) -> Vector:

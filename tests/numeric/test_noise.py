@@ -43,3 +43,14 @@ def test_a_small_difference_of_large_numbers_is_no_sign_of_a_hidden_cast(rng):
     x = 1e-3 * rng.standard_normal(50)
     noise = measured(lambda v: np.log(1 + 4e-4 * np.exp(v)), x, 4e-4 * np.exp(x) / (1 + 4e-4 * np.exp(x)))
     assert noise.precision is DOUBLE
+
+
+def test_a_small_difference_in_float32_is_no_sign_of_float16():
+    def loss(v):
+        total = np.exp(v.astype(np.float32)).sum(dtype=np.float32) * np.float32(1e-4) + np.float32(1)
+        return np.log(total)[None].astype(np.float64)
+
+    x = np.random.default_rng(0).standard_normal(4).astype(np.float32).astype(np.float64)
+    single = Function(loss, lambda point: point.astype(np.float32).astype(np.float64), SINGLE)
+    slope = np.array([1e-4 * np.exp(x).sum()])
+    assert measure_noise(single, x, np.ones(4), loss(x), slope).precision is SINGLE
