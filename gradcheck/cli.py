@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,6 +58,8 @@ def run(argv: list[str]) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         _write_what_it_can(stream)
+    # Hypothesis keeps notes in the folder it is run in; a command that only reads should leave nothing behind.
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "gradcheck-hypothesis"))
     try:
         status = cli.main(argv, prog_name="gradcheck", standalone_mode=False)
     except click.ClickException as error:

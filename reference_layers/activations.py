@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -30,8 +31,8 @@ class ReLU:
     at_zero: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.at_zero <= 1.0:
-            raise ValueError(f"expected at_zero to be a subgradient, 0 to 1, got at_zero={self.at_zero}")
+        if not isinstance(self.at_zero, Real) or not 0.0 <= self.at_zero <= 1.0:
+            raise ValueError(f"expected at_zero to be a subgradient, 0 to 1, got at_zero={self.at_zero!r}")
 
     def init(self, rng: np.random.Generator) -> Params:  # noqa: ARG002 - every layer has this signature
         """Return no parameters."""
@@ -39,8 +40,8 @@ class ReLU:
 
     def forward(self, params: Params, x: Array) -> tuple[Array, Array]:  # noqa: ARG002
         """Return the output and the derivative."""
-        y = np.maximum(x, 0)
-        slope = (x > 0).astype(x.dtype)
+        y = np.asarray(np.maximum(x, 0))  # of a 0-dimensional array NumPy makes a scalar
+        slope = np.asarray(x > 0, dtype=x.dtype)
         if self.at_zero:
             slope[x == 0] = self.at_zero
         return y, slope
@@ -48,4 +49,4 @@ class ReLU:
     def backward(self, params: Params, cache: Array, grad_output: Array) -> tuple[Array, Params]:  # noqa: ARG002
         """Return the gradient of the input; there are no parameters."""
         require_shape("grad_output", grad_output, cache.shape)
-        return grad_output * cache, {}
+        return np.asarray(grad_output * cache), {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference_layers.layer import Array, Params, ShapeError, require_positive, require_shape
+from reference_layers.layer import Array, Params, ShapeError, require_flag, require_positive, require_shape
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class Affine:
 
         ∂/∂x = g w,   ∂/∂w = Σ gᵀ x,   ∂/∂b = Σ g     (sums over all leading axes)
 
+    References
+    ----------
+    ``dx_j = Σ_i g_i w_ij`` in the article on the five-layer network, the other two in the lecture slides, see
+    ``docs/design.md``; the sums over leading axes are derived here: every row uses the same weight and bias.
+
     Examples
     --------
     >>> layer = Affine(2, 1)
@@ -39,6 +44,7 @@ class Affine:
 
     def __post_init__(self) -> None:
         require_positive(in_features=self.in_features, out_features=self.out_features)
+        require_flag(bias=self.bias)
 
     def init(self, rng: np.random.Generator) -> Params:
         """Return a weight of variance 2/in_features and, with a bias, zeros for it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from reference_layers.layer import Array, Params, pair, require_positive, require_shape
+from reference_layers.layer import Array, Params, pair, require_flag, require_positive, require_shape
 from reference_layers.windows import Padding, Sides, crop, normal_padding, pad, scatter, sides, windows
 
 
@@ -83,13 +84,18 @@ class Conv2d:
 
     def __post_init__(self) -> None:
         require_positive(in_channels=self.in_channels, out_channels=self.out_channels, groups=self.groups)
+        require_flag(bias=self.bias)
         for name in ("kernel_size", "stride", "dilation"):
             object.__setattr__(self, name, pair(name, getattr(self, name)))
         object.__setattr__(self, "padding", normal_padding(self.padding))
         for name in ("in_channels", "out_channels"):
             channels = getattr(self, name)
             if channels % self.groups:
-                raise ValueError(f"expected groups to divide {name}, got groups={self.groups} and {name}={channels}")
+                common = math.gcd(self.in_channels, self.out_channels)
+                raise ValueError(
+                    f"expected groups to divide {name}, got groups={self.groups} and {name}={channels}; the divisors "
+                    f"of {common} divide both numbers of channels"
+                )
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from reference_layers.layer import Array
+from reference_layers.layer import Array, is_int
 
 #: Images that are shipped.
 AVAILABLE = 64
@@ -46,8 +46,8 @@ def load_digits(count: int = 16) -> tuple[Array, Array]:
     >>> images.shape, labels.tolist()
     ((16, 1, 28, 28), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5])
     """
-    if not 1 <= count <= AVAILABLE:
-        raise ValueError(f"expected count from 1 to {AVAILABLE}, got count={count}")
+    if not is_int(count) or not 1 <= count <= AVAILABLE:
+        raise ValueError(f"expected count to be an int from 1 to {AVAILABLE}, got count={count!r}")
     with (files("reference_layers") / "data" / "digits.csv").open(encoding="utf-8") as lines:
         rows = np.loadtxt(lines, delimiter=",", dtype=np.int64, skiprows=1, max_rows=count)
     rows = rows.reshape(count, -1)

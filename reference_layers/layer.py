@@ -69,30 +69,49 @@ def require_positive(**values: int) -> None:
     ValueError: expected groups to be a positive int, got groups=0
     """
     for name, value in values.items():
-        if not _is_int(value) or value < 1:
+        if not is_int(value) or value < 1:
             raise ValueError(f"expected {name} to be a positive int, got {name}={value!r}")
 
 
-def pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
-    """Return an int, or a pair of ints, as the pair (height, width).
+def require_flag(**values: bool) -> None:
+    """Refuse hyper-parameters that are neither True nor False: a word such as "no" would count as True.
 
     Raises
     ------
     ValueError
-        If it is neither, or below `least`.
+
+    Examples
+    --------
+    >>> require_flag(bias="no")
+    Traceback (most recent call last):
+    ValueError: expected bias to be True or False, got bias='no'
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool | np.bool):
+            raise ValueError(f"expected {name} to be True or False, got {name}={value!r}")
+
+
+def pair(name: str, value: Any) -> tuple[int, int]:
+    """Return a positive int, or a pair of them, as the pair (height, width).
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
 
     Examples
     --------
     >>> pair("stride", 2), pair("stride", (1, 3))
     ((2, 2), (1, 3))
     """
-    numbers = (value, value) if _is_int(value) else value
-    if not (isinstance(numbers, tuple | list) and len(numbers) == 2 and all(map(_is_int, numbers))):
+    numbers = (value, value) if is_int(value) else value
+    if not (isinstance(numbers, tuple | list) and len(numbers) == 2 and all(map(is_int, numbers))):
         raise ValueError(f"expected {name} to be an int or a pair of ints (height, width), got {name}={value!r}")
-    if min(numbers) < least:
-        raise ValueError(f"expected {name} to be at least {least}, got {name}={value!r}")
+    if min(numbers) < 1:
+        raise ValueError(f"expected {name} to be at least 1, got {name}={value!r}")
     return int(numbers[0]), int(numbers[1])
 
 
-def _is_int(value: object) -> bool:
+def is_int(value: object) -> bool:
+    """Whether it is an integer of Python or NumPy, and no bool."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

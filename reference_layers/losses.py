@@ -54,7 +54,12 @@ class SoftmaxCrossEntropy:
     Notes
     -----
     ``loss = -log softmax(z)[t]``, with gradient ``softmax(z) - onehot(t)``, divided by N for the mean. Logits
-    (N, C), targets (N,) of ints in 0 … C-1; the loss is 0-dimensional, or (N,) for "none".
+    (N, C), targets (N,) of ints in 0 … C-1; the loss is 0-dimensional, or (N,) for "none". The largest logit of a row
+    is taken off before `exp`, which changes nothing and cannot overflow. The loss of an empty batch is 0.
+
+    References
+    ----------
+    The gradient Y − t: the article on the five-layer network and the lecture slides, see ``docs/design.md``.
 
     Examples
     --------
@@ -85,6 +90,8 @@ class SoftmaxCrossEntropy:
             If a target is not a class.
         """
         require_shape("logits", logits, ("N", "C"))
+        if logits.shape[1] == 0:
+            raise ShapeError(f"expected logits of at least one class, got shape={logits.shape}")
         targets = np.asarray(targets)
         if targets.shape != logits.shape[:1]:
             raise ShapeError(f"expected targets of shape {logits.shape[:1]}, got shape={targets.shape}")

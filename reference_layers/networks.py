@@ -11,7 +11,7 @@ import numpy as np
 from reference_layers.activations import ReLU
 from reference_layers.affine import Affine
 from reference_layers.conv import Conv2d
-from reference_layers.layer import Array, Params, require_positive
+from reference_layers.layer import Array, Params, require_positive, require_shape
 from reference_layers.losses import SoftmaxCrossEntropy
 from reference_layers.pooling import AvgPool2d, MaxPool2d
 from reference_layers.sequential import Sequential
@@ -63,6 +63,11 @@ class FiveLayerCNN:
 
     def __post_init__(self) -> None:
         require_positive(image_size=self.image_size, kernel_size=self.kernel_size, classes=self.classes)
+        maps: Any = self.maps
+        if not (isinstance(maps, tuple | list) and len(maps) == 2):
+            raise ValueError(f"expected maps to be a pair of ints (of C1, of C3), got maps={maps!r}")
+        require_positive(**{"maps[0]": maps[0], "maps[1]": maps[1]})
+        object.__setattr__(self, "maps", tuple(maps))
         if self.pool not in ("mean", "max"):
             raise ValueError(f"expected pool to be 'mean' or 'max', got pool={self.pool!r}")
         least = 3 * self.kernel_size + 1
@@ -104,13 +109,25 @@ class FiveLayerCNN:
 
     def logits(self, params: Params, x: Array) -> Array:
         """Return the scores of the classes, (N, classes), for images (N, 1, image_size, image_size)."""
+        self._require_images(x)
         scores: Array = self.body.forward(params, x)[0]
         return scores
 
     def forward(self, params: Params, x: Array, targets: Array) -> tuple[Array, tuple[Any, ...]]:
-        """Return the loss and what `backward` needs."""
+        """Return the loss and what `backward` needs.
+
+        Raises
+        ------
+        ShapeError
+            If `x` is not (N, 1, image_size, image_size), or `targets` not (N,).
+        """
+        self._require_images(x)
         return self.layers.forward(params, x, targets)
 
     def backward(self, params: Params, cache: tuple[Any, ...], grad_output: Any = 1.0) -> tuple[Array, Params]:
         """Return the gradients of the images and of every parameter."""
         return self.layers.backward(params, cache, grad_output)
+
+    def _require_images(self, x: Array) -> None:
+        """Refuse other sizes: poolings drop remainders, so that 29×29 would pass through the layers like 28×28."""
+        require_shape("x", x, ("N", 1, self.image_size, self.image_size))

@@ -49,7 +49,10 @@ class _Pool2d:
         around = normal_padding(self.padding)
         object.__setattr__(self, "padding", around)
         if not isinstance(around, str) and (max(around[:2]) >= kernel[0] or max(around[2:]) >= kernel[1]):
-            raise ValueError(f"expected padding smaller than the kernel, got padding={around} and kernel_size={kernel}")
+            raise ValueError(
+                f"expected padding smaller than the kernel, got padding={around} and kernel_size={kernel}; "
+                f"up to {(kernel[0] - 1, kernel[1] - 1)} works"
+            )
 
     def init(self, rng: np.random.Generator) -> Params:  # noqa: ARG002 - every layer has this signature
         """Return no parameters."""
@@ -90,7 +93,13 @@ class MaxPool2d(_Pool2d):
     Notes
     -----
     The gradient of a window goes to its maximum, to the first one in row-major order where several are tied; where
-    windows overlap their gradients add up. x (N, C, H, W) → y (N, C, oh, ow).
+    windows overlap their gradients add up. The border is −inf: in a window that holds nothing greater it is tied like
+    any other entry. x (N, C, H, W) → y (N, C, oh, ow).
+
+    References
+    ----------
+    The gradient goes where the maximum was: the article on the five-layer network, see ``docs/design.md``; ties,
+    padding and overlapping windows are derived here.
 
     Examples
     --------
@@ -134,7 +143,13 @@ class AvgPool2d(_Pool2d):
     Notes
     -----
     The gradient of a window is spread evenly over it, ``g/(kh·kw)`` to each entry; where windows overlap their
-    gradients add up. x (N, C, H, W) → y (N, C, oh, ow).
+    gradients add up. The mean of float16 is added up in float32, so that it does not overflow. x (N, C, H, W) →
+    y (N, C, oh, ow).
+
+    References
+    ----------
+    A quarter to each entry of a 2×2 window: the article on the five-layer network, see ``docs/design.md``; padding
+    and overlapping windows are derived here.
 
     Examples
     --------
@@ -147,7 +162,7 @@ class AvgPool2d(_Pool2d):
     def forward(self, params: Params, x: Array) -> tuple[Array, PoolCache]:  # noqa: ARG002
         """Return the means and what `backward` needs."""
         view, around, size = self._view(x, 0.0)
-        y = view.mean(axis=(2, 3), dtype=x.dtype)
+        y = view.mean(axis=(2, 3))
         return y, PoolCache(size, around, y.shape)
 
     def backward(self, params: Params, cache: PoolCache, grad_output: Array) -> tuple[Array, Params]:  # noqa: ARG002

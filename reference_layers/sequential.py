@@ -17,12 +17,13 @@ class Sequential:
     Parameters
     ----------
     layers : tuple of (str, Layer)
-        In the order of the forward pass. Constants such as targets go to the last one.
+        In the order of the forward pass. Constants such as targets go to the last one. Names have no dots, which
+        would make ``"a.0" + ".weight"`` the same as ``"a" + ".0.weight"``.
 
     Raises
     ------
     ValueError
-        If there is no layer, or two have the same name.
+        If there is no layer, two have the same name, or an entry is not a name with a layer.
 
     Examples
     --------
@@ -35,6 +36,7 @@ class Sequential:
     layers: tuple[tuple[str, Layer], ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", _named_layers(self.layers))
         names = [name for name, _ in self.layers]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"expected at least one layer and a different name for each, got names={names}")
@@ -64,6 +66,24 @@ class Sequential:
             grad_output, gradients = layer.backward(_own(params, name), own_cache, grad_output)
             found |= {f"{name}.{key}": array for key, array in gradients.items()}
         return grad_output, {name: found[name] for name in params}
+
+
+def _named_layers(layers: Any) -> tuple[tuple[str, Layer], ...]:
+    """Return layers as a tuple of pairs, or refuse the first that is no name with a layer."""
+    hint = "; `Sequential.of(*layers)` numbers layers without names"
+    if not isinstance(layers, tuple | list):
+        raise ValueError(f"expected layers to be a tuple of (name, layer), got layers={layers!r}{hint}")
+    for k, entry in enumerate(layers):
+        if not _is_named_layer(entry):
+            raise ValueError(f"expected entries (name without dots, layer), got layers[{k}]={entry!r}{hint}")
+    return tuple((name, layer) for name, layer in layers)
+
+
+def _is_named_layer(entry: object) -> bool:
+    if not (isinstance(entry, tuple | list) and len(entry) == 2):
+        return False
+    name, layer = entry
+    return isinstance(name, str) and "." not in name and isinstance(layer, Layer)
 
 
 def _own(params: Params, layer: str) -> Params:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference_layers.layer import Array, Params, ShapeError, require_shape
+from reference_layers.layer import Array, Params, ShapeError, is_int, require_shape
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Flatten:
     start_axis: int = 1
 
     def __post_init__(self) -> None:
-        if self.start_axis < 0:
-            raise ValueError(f"expected start_axis to be at least 0, got start_axis={self.start_axis}")
+        if not is_int(self.start_axis) or self.start_axis < 0:
+            raise ValueError(f"expected start_axis to be an int of at least 0, got start_axis={self.start_axis!r}")
 
     def init(self, rng: np.random.Generator) -> Params:  # noqa: ARG002 - every layer has this signature
         """Return no parameters."""

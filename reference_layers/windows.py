@@ -7,12 +7,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from reference_layers.layer import Array, ShapeError, pair
+from reference_layers.layer import Array, ShapeError, is_int
 
 Sides: TypeAlias = tuple[int, int, int, int]
 Padding: TypeAlias = int | tuple[int, int] | Sides | str
 
 _WORDS = ("valid", "same")
+_FORMS = "an int, a pair (height, width), four ints (top, bottom, left, right), 'valid' or 'same'"
 
 
 def normal_padding(padding: Any) -> Sides | str:
@@ -33,15 +34,17 @@ def normal_padding(padding: Any) -> Sides | str:
     >>> normal_padding(1), normal_padding((1, 2)), normal_padding((0, 1, 2, 3))
     ((1, 1, 1, 1), (1, 1, 2, 2), (0, 1, 2, 3))
     """
-    if isinstance(padding, str):
-        if padding not in _WORDS:
-            raise ValueError(f"expected padding to be ints or one of {', '.join(_WORDS)}, got padding={padding!r}")
+    if isinstance(padding, str) and padding in _WORDS:
         return padding
-    if isinstance(padding, tuple | list) and len(padding) == 4:
-        vertical, horizontal = pair("padding", tuple(padding[:2]), 0), pair("padding", tuple(padding[2:]), 0)
-        return (*vertical, *horizontal)
-    height, width = pair("padding", padding, 0)
-    return height, height, width, width
+    numbers = (padding, padding) if is_int(padding) else padding
+    if not (isinstance(numbers, tuple | list) and len(numbers) in (2, 4) and all(map(is_int, numbers))):
+        raise ValueError(f"expected padding to be {_FORMS}, got padding={padding!r}")
+    if min(numbers) < 0:
+        raise ValueError(f"expected padding to be at least 0, got padding={padding!r}")
+    if len(numbers) == 2:
+        numbers = (numbers[0], numbers[0], numbers[1], numbers[1])
+    top, bottom, left, right = map(int, numbers)
+    return top, bottom, left, right
 
 
 def sides(
@@ -96,7 +99,8 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilat
     if reach > size + padding:
         raise ShapeError(
             f"expected a window that fits into the padded input, got kernel_size={kernel} with dilation={dilation}, "
-            f"which reaches over {reach}, for size={size} with padding={padding}"
+            f"which reaches over {reach}, for size={size} with padding={padding}; it fits from a size of "
+            f"{reach - padding} on"
         )
     return (size + padding - reach) // stride + 1
 

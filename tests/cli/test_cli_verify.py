@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -211,3 +212,9 @@ def test_version_and_help(command: Command) -> None:
     assert re.fullmatch(r"gradcheck \d+\.\d+\.\d+\n", command("--version")[1])
     assert command("verify", "--help")[0] == 0
     assert "[TARGET ...]" in command("verify", "--help")[1]
+
+
+def test_a_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gradcheck", "verify", "reference_layers:ReLU", "--examples", "3"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """Every figure of the four articles on back-propagation, 000 to 003, as a known answer."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -181,6 +182,45 @@ def test_003_same_sizes():
         layer = Conv2d(1, 1, kernel, stride, "same")
         assert layer.forward(layer.init(np.random.default_rng(0)), x)[0].shape == shape
         assert MaxPool2d(kernel, stride, "same").forward({}, x)[0].shape == shape
+
+
+def test_003_sizes_of_lenet():
+    """Two 5×5 convolutions (the first padded to keep 28) and two average pools; then 120, 84 and 10."""
+    network = Sequential.of(Conv2d(1, 6, 5, padding="same"), AvgPool2d(2), Conv2d(6, 16, 5), AvgPool2d(2))
+    x, sizes = np.zeros((1, 1, 28, 28)), []
+    for _, layer in network.layers:
+        x, _ = layer.forward(layer.init(np.random.default_rng(0)), x)
+        sizes.append(x.shape[1:])
+    assert sizes == [(6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5)]
+    features = math.prod(sizes[-1])
+    assert [features * 120 + 120, 120 * 84 + 84, 84 * 10 + 10] == [48120, 10164, 850]
+
+
+def test_003_sizes_and_parameters_of_alexnet():
+    """Five convolutions, three 3×3 pools, two fully connected layers of 4096: 62 million parameters.
+
+    Strides, paddings and maps are not in the slides but in Krizhevsky, Sutskever and Hinton, 2012, without its groups.
+    """
+    convolutions = [
+        Conv2d(3, 96, 11, 4),
+        Conv2d(96, 256, 5, padding=2),
+        Conv2d(256, 384, 3, padding=1),
+        Conv2d(384, 384, 3, padding=1),
+        Conv2d(384, 256, 3, padding=1),
+    ]
+    size, sizes = 227, []
+    for k, layer in enumerate(convolutions):
+        size = output_size(size, layer.kernel_size[0], layer.stride[0], 2 * layer.padding[0])
+        sizes.append(size)
+        if k in (0, 1, 4):
+            size = output_size(size, 3, 2)
+            sizes.append(size)
+    assert sizes == [55, 27, 27, 13, 13, 13, 13, 6]
+    widths = [256 * size**2, 4096, 4096, 1000]
+    assert widths[0] == 9216
+    parameters = sum(math.prod(layer.weight_shape) + layer.out_channels for layer in convolutions)
+    parameters += sum((before + 1) * after for before, after in pairwise(widths))
+    assert parameters == 62_378_344
 
 
 def test_003_a_kernel_over_three_channels_sums_over_them(rng):

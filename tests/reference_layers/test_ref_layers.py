@@ -161,6 +161,20 @@ def test_relu_takes_the_subgradient_it_is_told(at_zero):
     assert layer.backward({}, cache, np.full(4, 2.0))[0].tolist() == [0.0, 2 * at_zero, 2 * at_zero, 2.0]
 
 
+@pytest.mark.parametrize("at_zero", [0.0, 1.0])
+def test_relu_of_a_0_dimensional_array_is_an_array(at_zero):
+    layer = ReLU(at_zero)
+    y, cache = layer.forward({}, np.array(0.0))
+    gradient, _ = layer.backward({}, cache, np.array(3.0))
+    assert all(isinstance(array, np.ndarray) for array in (y, gradient))
+    assert (y.shape, y, gradient) == ((), 0.0, 3 * at_zero)
+
+
+def test_average_pooling_of_large_float16_does_not_overflow():
+    y, _ = AvgPool2d(2).forward({}, np.full((1, 1, 2, 2), 3e4, np.float16))
+    assert (y.dtype, y.item()) == (np.float16, np.float16(3e4))
+
+
 @few
 @given(cases("flatten"))
 def test_flatten_joins_axes_in_row_major_order(case):

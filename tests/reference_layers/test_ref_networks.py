@@ -155,6 +155,14 @@ def test_a_chain_in_a_chain(rng):
     assert network.backward(params, network.forward(params, x)[1], g)[0].shape == x.shape
 
 
+def test_lists_are_taken_as_tuples():
+    """Hyper-parameters are normalised, so that equal layers are equal and can be hashed."""
+    first, second = FiveLayerCNN(maps=[6, 12]), FiveLayerCNN(maps=(6, 12))
+    assert (first, hash(first)) == (second, hash(second))
+    first, second = Sequential([["a", ReLU()]]), Sequential((("a", ReLU()),))
+    assert (first, hash(first)) == (second, hash(second))
+
+
 def test_everything_is_a_layer():
     layers = [Conv2d(1, 1, 1), Affine(1, 1), ReLU(), Flatten(), MaxPool2d(1), AvgPool2d(1), SoftmaxCrossEntropy()]
     assert all(isinstance(layer, Layer) for layer in [*layers, Sequential.of(*layers), FiveLayerCNN()])

@@ -21,13 +21,15 @@ from reference_layers import (
 from reference_layers.windows import normal_padding, output_size
 
 HYPER_PARAMETERS = [
-    (lambda: Conv2d(3, 4, 3, groups=2), "groups=2 and in_channels=3"),
+    (lambda: Conv2d(3, 4, 3, groups=2), "groups=2 and in_channels=3; the divisors of 1 divide both"),
     (lambda: Conv2d(4, 3, 3, groups=2), "groups=2 and out_channels=3"),
     (lambda: Conv2d(4, 4, 3, groups=0), "groups=0"),
     (lambda: Conv2d(0, 4, 3), "in_channels=0"),
     (lambda: Conv2d(4, -1, 3), "out_channels=-1"),
     (lambda: Conv2d(1, 2.0, 3), "out_channels=2.0"),
     (lambda: Conv2d(True, 2, 3), "in_channels=True"),
+    (lambda: Conv2d(1, 1, 1, bias="no"), "expected bias to be True or False, got bias='no'"),
+    (lambda: Affine(1, 1, bias=None), "bias=None"),
     (lambda: Conv2d(1, 1, 0), "kernel_size=0"),
     (lambda: Conv2d(1, 1, (3, 0)), "kernel_size=(3, 0)"),
     (lambda: Conv2d(1, 1, (3, 3, 3)), "kernel_size=(3, 3, 3)"),
@@ -37,14 +39,15 @@ HYPER_PARAMETERS = [
     (lambda: Conv2d(1, 1, 3, dilation=0), "dilation=0"),
     (lambda: Conv2d(1, 1, 3, padding=-1), "padding=-1"),
     (lambda: Conv2d(1, 1, 3, padding=(0, -1)), "padding=(0, -1)"),
-    (lambda: Conv2d(1, 1, 3, padding=(0, 0, 1, -2)), "padding=(1, -2)"),
-    (lambda: Conv2d(1, 1, 3, padding=(1, 2, 3)), "padding=(1, 2, 3)"),
+    (lambda: Conv2d(1, 1, 3, padding=(0, 0, 1, -2)), "padding to be at least 0, got padding=(0, 0, 1, -2)"),
+    (lambda: Conv2d(1, 1, 3, padding=(1, 2, 3)), "four ints (top, bottom, left, right), 'valid' or 'same', got"),
+    (lambda: Conv2d(1, 1, 3, padding=(0, 0, 1, 1.5)), "padding=(0, 0, 1, 1.5)"),
     (lambda: Conv2d(1, 1, 3, padding=None), "padding=None"),
     (lambda: Conv2d(1, 1, 3, padding="full"), "padding='full'"),
-    (lambda: normal_padding("SAME"), "valid, same, got padding='SAME'"),
+    (lambda: normal_padding("SAME"), "'valid' or 'same', got padding='SAME'"),
     (lambda: MaxPool2d(2, padding=2), "padding=(2, 2, 2, 2) and kernel_size=(2, 2)"),
     (lambda: MaxPool2d((3, 2), padding=(0, 0, 0, 2)), "padding=(0, 0, 0, 2) and kernel_size=(3, 2)"),
-    (lambda: AvgPool2d((2, 3), padding=(2, 0)), "padding=(2, 2, 0, 0) and kernel_size=(2, 3)"),
+    (lambda: AvgPool2d((2, 3), padding=(2, 0)), "padding=(2, 2, 0, 0) and kernel_size=(2, 3); up to (1, 2) works"),
     (lambda: AvgPool2d(0), "kernel_size=0"),
     (lambda: AvgPool2d(2, stride=0), "stride=0"),
     (lambda: MaxPool2d(2, padding=-1), "padding=-1"),
@@ -52,12 +55,24 @@ HYPER_PARAMETERS = [
     (lambda: Affine(0, 2), "in_features=0"),
     (lambda: Affine(2, 0), "out_features=0"),
     (lambda: Flatten(-1), "start_axis=-1"),
+    (lambda: Flatten(1.5), "start_axis=1.5"),
+    (lambda: Flatten(True), "start_axis=True"),
+    (lambda: Flatten("1"), "start_axis='1'"),
+    (lambda: ReLU("1"), "at_zero='1'"),
     (lambda: ReLU(1.5), "at_zero=1.5"),
     (lambda: ReLU(-0.25), "at_zero=-0.25"),
     (lambda: ReLU(float("nan")), "at_zero=nan"),
     (lambda: SoftmaxCrossEntropy("average"), "mean, sum, none, got reduction='average'"),
     (lambda: Sequential(()), "names=[]"),
     (lambda: Sequential((("a", ReLU()), ("b", ReLU()), ("a", Flatten()))), "names=['a', 'b', 'a']"),
+    (lambda: Sequential(ReLU()), "got layers=ReLU(at_zero=0.0); `Sequential.of(*layers)` numbers"),
+    (lambda: Sequential((ReLU(),)), "got layers[0]=ReLU(at_zero=0.0)"),
+    (lambda: Sequential((("a", ReLU()), ("b", 3))), "got layers[1]=('b', 3)"),
+    (lambda: Sequential(((1, ReLU()),)), "got layers[0]=(1, ReLU"),
+    (lambda: Sequential((("a.0", ReLU()),)), "name without dots"),
+    (lambda: FiveLayerCNN(maps=6), "maps=6"),
+    (lambda: FiveLayerCNN(maps=(6, 12, 24)), "maps=(6, 12, 24)"),
+    (lambda: FiveLayerCNN(maps=(6, 0)), "maps[1]=0"),
     (lambda: FiveLayerCNN("median"), "pool='median'"),
     (lambda: FiveLayerCNN(image_size=0), "image_size=0"),
     (lambda: FiveLayerCNN(image_size=3), "image_size=3"),
@@ -69,6 +84,8 @@ HYPER_PARAMETERS = [
     (lambda: load_digits(0), "count=0"),
     (lambda: load_digits(65), "from 1 to 64, got count=65"),
     (lambda: load_digits(-1), "count=-1"),
+    (lambda: load_digits(2.5), "count=2.5"),
+    (lambda: load_digits(True), "count=True"),
 ]
 
 
@@ -88,7 +105,11 @@ def test_the_smallest_network_that_is_possible(rng):
     [
         (Conv2d(1, 1, 5), (1, 1, 4, 9), "kernel_size=5 with dilation=1, which reaches over 5, for size=4"),
         (Conv2d(1, 1, 5), (1, 1, 9, 4), "for size=4"),
-        (Conv2d(1, 1, 3, padding=1, dilation=3), (1, 1, 4, 4), "dilation=3, which reaches over 7, for size=6"),
+        (
+            Conv2d(1, 1, 3, padding=1, dilation=3),
+            (1, 1, 4, 4),
+            "dilation=3, which reaches over 7, for size=6 with padding=0; it fits from a size of 7 on",
+        ),
         (MaxPool2d(3), (1, 1, 2, 5), "kernel_size=3"),
         (AvgPool2d(3), (1, 1, 5, 2), "kernel_size=3"),
         (Conv2d(2, 1, 3), (1, 3, 5, 5), "expected x of shape (N, 2, H, W), got shape=(1, 3, 5, 5)"),
@@ -180,14 +201,23 @@ def test_targets_that_are_no_classes_are_refused(targets, fragment):
         SoftmaxCrossEntropy().forward({}, np.zeros((3, 4)), np.array(targets))
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (2, 0)])
+def test_logits_of_no_class_are_refused(shape):
+    with pytest.raises(ShapeError, match=re.escape(f"expected logits of at least one class, got shape={shape}")):
+        SoftmaxCrossEntropy().forward({}, np.zeros(shape), np.zeros(shape[0], int))
+
+
 @pytest.mark.parametrize("shape", [(3,), (3, 4, 5)])
 def test_logits_of_another_shape_are_refused(shape):
     with pytest.raises(ShapeError, match=re.escape(f"expected logits of shape (N, C), got shape={shape}")):
         SoftmaxCrossEntropy().forward({}, np.zeros(shape), np.zeros(3, int))
 
 
-@pytest.mark.parametrize("shape", [(2, 1, 27, 28), (2, 3, 28, 28), (28, 28)])
+@pytest.mark.parametrize("shape", [(2, 1, 27, 28), (2, 1, 29, 29), (2, 3, 28, 28), (28, 28)])
 def test_images_of_another_shape_are_refused_by_the_network(shape, rng):
     network = FiveLayerCNN()
-    with pytest.raises(ShapeError, match="got shape="):
-        network.forward(network.init(rng), np.zeros(shape), np.zeros(2, int))
+    params, due = network.init(rng), re.escape(f"expected x of shape (N, 1, 28, 28), got shape={shape}")
+    with pytest.raises(ShapeError, match=due):
+        network.forward(params, np.zeros(shape), np.zeros(2, int))
+    with pytest.raises(ShapeError, match=due):
+        network.logits(params, np.zeros(shape))

@@ -169,7 +169,7 @@ def deviation(layer, params, primal, x, g, epsilon, *constants):
 def test_slip_5_a_wide_step_is_exact_where_the_layer_is_linear(layer, shape, primal, epsilon, rng):
     params, x = layer.init(rng), rng.standard_normal(shape)
     g = rng.standard_normal(layer.forward(params, x)[0].shape)
-    assert deviation(layer, params, primal, x, g, epsilon) < 1e-11
+    assert deviation(layer, params, primal, x, g, epsilon) <= 1e-12
 
 
 TARGETS = np.array([2, 0, 3])
@@ -211,7 +211,7 @@ def test_slip_5_a_wide_step_is_wrong_near_a_kink(epsilon, at_zero):
     assert deviation(layer, {}, "x", x, g, epsilon) > 1e-3
     assert deviation(layer, {}, "x", x, g, 1e-6) < 1e-9
     far = np.where(np.abs(x) < 0.5, np.sign(x) * 0.6, x)
-    assert deviation(layer, {}, "x", far, g, epsilon) < 1e-11
+    assert deviation(layer, {}, "x", far, g, epsilon) <= 1e-12
 
 
 @pytest.mark.parametrize("epsilon", WIDE)
