@@ -54,7 +54,7 @@ FOREIGN = {
     "cli": {"click": True, "rich": True},
     "campaign": {"hypothesis": False},
     "kinds": {"hypothesis": False},
-    "strategies": {"hypothesis": True},
+    "strategies": {"hypothesis": False},
 }
 
 
