@@ -164,8 +164,9 @@ def _escalate(setting: Setting, names: tuple[str, ...], evidence: GradientEviden
     found = examine_twice(setting, *(setting.restricted(setting.tangent(), names) for _ in range(2)))
     if _settle_wrong(setting, found, evidence, take_apart):
         return
+    judged = found.judged if found.state == "right" else 0.0
     for name in names:
-        evidence.judged[name] = min(evidence.judged[name], found.judged)
+        evidence.judged[name] = min(evidence.judged[name], judged)
     _keep_resolution(setting, names, found, evidence)
     if found.judged < 1.0:
         _judge_rough(setting, names, found, evidence, take_apart)
@@ -190,15 +191,20 @@ def _judge_rough(
     together = setting.restricted(setting.uniform_tangent(), names)
     if _settle_wrong(setting, examine_twice(setting, together, together), evidence, take_apart):
         return
-    if found.judged < _ENOUGH_JUDGED:
+    if found.state != "right" or found.judged < _ENOUGH_JUDGED:
         for name in names:
             if _judge_alone(setting, name, evidence, take_apart):
                 return
-    for name in names:
-        if evidence.judged[name] == 0.0 and not _all_kinks_judged(evidence):
-            evidence.unclear.append(
-                f"every difference with respect to {name!r} met a kink or a tie; other values of the primals would help"
-            )
+    unseen = tuple(name for name in names if evidence.judged[name] == 0.0)
+    if not unseen or _all_kinks_judged(evidence):
+        return
+    if found.slopes.smooth.any():
+        evidence.unclear.append(_too_noisy(found, unseen))
+    else:
+        listed = ", ".join(map(repr, unseen))
+        evidence.unclear.append(
+            f"every difference with respect to {listed} met a kink or a tie; other values of the primals would help"
+        )
 
 
 def _judge_alone(setting: Setting, name: str, evidence: GradientEvidence, take_apart: bool) -> bool:
