@@ -51,7 +51,7 @@ def _primals(config: Pool2dConfig, rng: np.random.Generator, regime: Regime) -> 
     shared = np.argwhere(np.multiply.outer(*(axis.coverage for axis in axes(config))) > 1)
     if len(shared):
         image = x[rng.integers(config.batch), rng.integers(config.channels)]
-        image[tuple(rng.choice(shared))] = image.max() + (np.ptp(image) or 1.0)
+        image[tuple(shared[rng.integers(len(shared))])] = image.max() + (np.ptp(image) or 1.0)
     return {"x": x}
 
 

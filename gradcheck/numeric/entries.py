@@ -57,7 +57,7 @@ def entry_gradient(
     chosen = np.fromiter(positions, dtype=np.int_)
     value, gap, distance = np.empty(chosen.size), np.empty(chosen.size), np.empty(chosen.size)
     weights, twice = np.abs(cotangent), 2 * outputs
-    for k, position in enumerate(chosen):
+    for k, position in enumerate(chosen.tolist()):
         above, below = (_moved(function, point, position, step) for step in (steps[position], -steps[position]))
         distance[k] = above[position] - below[position]
         plus, minus = function.evaluate(above), function.evaluate(below)
