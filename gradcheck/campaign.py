@@ -268,7 +268,7 @@ class _Tally:
         if self._verdicts["failed"] or self._verdicts["error"]:
             yield f"{self._verdicts['failed'] + self._verdicts['error']} of {self.cases} cases failed"
         for note, count in sorted(self._notes.items(), key=lambda item: -item[1])[:2]:
-            yield f"{note} ({count} cases)"
+            yield f"{note} ({count} {'case' if count == 1 else 'cases'})"
         never = [name for name, count in self._conditions.items() if count == 0]
         if never and self.cases:
             yield f"conditions never met: {', '.join(never)}"

@@ -180,7 +180,9 @@ def _read_outputs(outputs: Any) -> tuple[OutputForm, Vector]:
     if not arrays:
         raise FormError("form", "expected at least one output, got an empty tuple")
     for array in arrays:
-        if not isinstance(array, np.ndarray | np.floating) or not np.issubdtype(array.dtype, np.floating):
+        if not isinstance(array, np.ndarray | np.floating | float) or not np.issubdtype(
+            np.asarray(array).dtype, np.floating
+        ):
             raise FormError(
                 "form", f"expected every output to be a NumPy array of floating dtype, got {_describe(array)}"
             )
@@ -229,7 +231,7 @@ def _read_gradients(gradients: Any, space: Space) -> Vector:
 
 def _read_gradient(part: Part, gradient: Any) -> Array:
     name = part.name
-    if not isinstance(gradient, np.ndarray | np.floating):
+    if not isinstance(gradient, np.ndarray | np.floating | float):
         raise FormError("form", f"expected the gradient of {name!r} to be an array, got {_describe(gradient)}", name)
     array = np.asarray(gradient)
     if array.shape != part.shape:
