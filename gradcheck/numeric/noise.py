@@ -62,23 +62,32 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     own = function.precision
     should_move = np.abs(slope) * _SPACING > 16 * (np.abs(outputs) + np.finfo(float).tiny)
 
-    def stands_still(values: Vector, share: float) -> bool:
-        return bool(should_move.any() and np.mean(_moves(values)[should_move]) < share)
+    def stands_still(moves: NDArray[np.bool_], share: float) -> bool:
+        return bool(should_move.any() and np.mean(moves[should_move]) < share)
 
     values = _line(function, point, direction, outputs, _SPACING * own.unit)
+    level, still = _level(values), ~_moves(values)
     # From float32 down the roundoffs are too close together to tell float16 from a difference of large numbers.
-    if own is not DOUBLE or not stands_still(values, _STANDING_SHARE):
-        return Noise(_level(values), own)
+    if own is not DOUBLE or not still.any():
+        return Noise(level, own)
+    values = _line(function, point, direction, outputs, _SPACING * SINGLE.unit)
+    # An output that stands still hides its noise; over larger steps, still straight ones, it shows.
+    level = np.where(still, np.maximum(level, _level(values)), level)
+    if not stands_still(~still, _STANDING_SHARE):
+        return Noise(level, own)
     for precision in (SINGLE, HALF):
-        values = _line(function, point, direction, outputs, _SPACING * precision.unit)
-        if stands_still(values, _STANDING_SHARE):
+        if precision is HALF:
+            values = _line(function, point, direction, outputs, _SPACING * HALF.unit)
+        if stands_still(_moves(values), _STANDING_SHARE):
             continue
         # An output that is a small difference of large numbers stands still over a few roundoffs too; but it moves
         # long before the roundoff of a lower precision is reached.
         between = _line(function, point, direction, outputs, math.sqrt(own.unit * precision.unit))
-        lower = stands_still(between, _STANDING_SHARE_BETWEEN) and _is_coarse(values, outputs, should_move, precision)
-        return Noise(_level(values), precision if lower else own)
-    return Noise(own.unit * np.abs(outputs), own)
+        lower = stands_still(_moves(between), _STANDING_SHARE_BETWEEN)
+        if lower and _is_coarse(values, outputs, should_move, precision):
+            return Noise(_level(values), precision)
+        break
+    return Noise(level, own)
 
 
 def _is_coarse(values: Vector, outputs: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:

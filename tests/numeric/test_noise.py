@@ -54,3 +54,9 @@ def test_a_small_difference_in_float32_is_no_sign_of_float16():
     single = Function(loss, lambda point: point.astype(np.float32).astype(np.float64), SINGLE)
     slope = np.array([1e-4 * np.exp(x).sum()])
     assert measure_noise(single, x, np.ones(4), loss(x), slope).precision is SINGLE
+
+
+def test_the_noise_of_a_small_difference_of_large_numbers_is_found(rng):
+    x = 1e-3 * rng.standard_normal(50)
+    noise = measured(lambda v: np.log(1 + 4e-8 * np.exp(v)), x, 4e-8 * np.exp(x))
+    assert 0.01 * DOUBLE.unit < np.median(noise.level) < 10 * DOUBLE.unit
