@@ -115,6 +115,8 @@ def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
         slopes = [_one_sided(setting, entry, int(output), unit) for entry in entries]
         if not all(one.converged for one in slopes) or not _is_elementary(setting, int(output), slopes, unit):
             continue
+        if not _is_complete(setting, int(output), entries):
+            continue
         judged += 1
         values = setting.linearization.pullback(_one_hot(setting, int(output)))
         found = [
@@ -214,6 +216,17 @@ def _is_elementary(setting: Setting, output: int, slopes: list[_OneSided], unit:
             abs(gap - height * float(np.ptp(move))) <= slack for gap, move in zip(gaps, (first, second), strict=False)
         )
     return is_single or is_tie
+
+
+def _is_complete(setting: Setting, output: int, entries: list[int]) -> bool:
+    """Whether the output depends on those entries only, and on no others even when they all move.
+
+    The middle one of three equal values, sorted, stands still when any one of them moves, and moves with them all.
+    """
+    others = setting.tangent() * _step(setting)
+    others[entries] = 0.0
+    pair = evaluate_pair(setting.function, setting.point, others)
+    return bool(pair.plus[output] == pair.minus[output] == setting.outputs[output])
 
 
 def _gap(setting: Setting, output: int, positions: list[int], move: Vector) -> float:

@@ -17,6 +17,8 @@ _POINTS = 7
 _SPACING = 16.0
 #: Fewer of the outputs that should move than this do: the function stands still.
 _STANDING_SHARE = 0.1
+#: A line whose higher differences stay below this share of its rise has no bend in it, only noise.
+_STRAIGHT = 1e-3
 #: Half-way between two precisions some arguments of many cross a rounding boundary of the lower one.
 _STANDING_SHARE_BETWEEN = 0.5
 
@@ -71,8 +73,10 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     if own is not DOUBLE or not still.any():
         return Noise(level, own)
     values = _line(function, point, direction, outputs, _SPACING * SINGLE.unit)
-    # An output that stands still hides its noise; over larger steps, still straight ones, it shows.
-    level = np.where(still, np.maximum(level, _level(values)), level)
+    # An output that stands still hides its noise; over larger steps, where they are still straight, it shows.
+    wide = _level(values)
+    straight = wide < _STRAIGHT * np.abs(values[-1] - values[0])
+    level = np.where(still & straight, np.maximum(level, wide), level)
     if not stands_still(~still, _STANDING_SHARE):
         return Noise(level, own)
     for precision in (SINGLE, HALF):
