@@ -15,7 +15,9 @@ from gradcheck.numeric.space import Vector, norm, rms
 State: TypeAlias = Literal["right", "wrong", "unknown"]
 
 _RUNGS = 3
-_MAX_RUNGS = 9
+_MAX_RUNGS = 12
+#: Where no more of the outputs than this are smooth, the noise of the forward is measured.
+_MOSTLY_SMOOTH = 0.5
 #: Roundings that any pullback may make on the way to a projection.
 _ANALYTIC_ROUNDINGS = 64.0
 #: Truncation errors of different outputs are added as if independent (the cotangent's signs are random).
@@ -62,26 +64,51 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
     cotangent = setting.cotangent()
     rungs = _climb_until_clear(setting, tangent)
     found = _judge(setting, read(rungs, setting.noise, setting.function.precision), cotangent, tangent, 0.0)
-    if found.state == "right" and found.judged > 0.5:
-        return found
-    before = setting.function.precision
-    if setting.measure(found.slopes) and setting.function.precision is not before:
-        rungs = _climb_until_clear(setting, tangent)
-    slopes = read(rungs, setting.noise, setting.function.precision)
-    weights = np.where(slopes.smooth, cotangent, 0.0)
-    rounding = 2 * SIGMAS * setting.analytic_spread(weights, slopes.taken) + setting.analytic_floor(
-        weights, float(np.abs(tangent).max())
-    )
-    return _judge(setting, slopes, cotangent, tangent, rounding)
+    if found.state != "right" or found.judged <= _MOSTLY_SMOOTH:
+        before = setting.function.precision
+        if setting.measure(found.slopes) and setting.function.precision is not before:
+            rungs = _climb_until_clear(setting, tangent)
+        found = _judge_with_spread(setting, read(rungs, setting.noise, setting.function.precision), cotangent, tangent)
+    return _examine_rest(setting, rungs, found, cotangent) if found.state == "right" else found
 
 
 def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examination:
-    """Examine along one tangent; call the gradient wrong only if it is wrong along the second one too."""
-    found = examine(setting, first)
-    if found.state != "wrong":
+    """Examine along two tangents; where they disagree a third examination decides."""
+    found, again = examine(setting, first), examine(setting, second)
+    if found.state == again.state:
+        # An error must hide from both, so that the sharper one tells what could have been missed.
+        return min(found, again, key=lambda one: (-one.judged, one.bar))
+    if "unknown" in (found.state, again.state):
+        return again if found.state == "wrong" else found
+    return examine(setting, first)
+
+
+def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination, cotangent: Vector) -> Examination:
+    """Judge the outputs that were rough at the chosen step at the step that suits them, if there is one."""
+    rough = ~found.slopes.smooth
+    if not rough.any():
         return found
-    again = examine(setting, second)
-    return found if again.state == "wrong" else again
+    slopes = read(rungs, setting.noise, setting.function.precision, rough)
+    rest = replace(slopes, smooth=slopes.smooth & rough)
+    if not rest.smooth.any():
+        return found
+    further = _judge_with_spread(setting, rest, cotangent, found.tangent)
+    if further.state == "wrong":
+        return further
+    if further.state == "unknown":
+        return found
+    seen = replace(
+        found.slopes, smooth=found.slopes.smooth | rest.smooth, at_point=found.slopes.at_point & ~rest.smooth
+    )
+    return replace(found, slopes=seen)
+
+
+def _judge_with_spread(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector) -> Examination:
+    """Judge with the rounding of the analytic side as it is measured."""
+    weights = np.where(slopes.smooth, cotangent, 0.0)
+    rounding = 2 * SIGMAS * setting.analytic_spread(weights, slopes.taken)
+    floor = setting.analytic_floor(weights, float(np.abs(tangent).max()))
+    return _judge(setting, slopes, cotangent, tangent, rounding + floor)
 
 
 def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
@@ -92,6 +119,11 @@ def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
         return climb(function, setting.point, setting.outputs, tangent, step, _RUNGS)
 
     rungs = climb_from(function.precision.first_step)
+    # A forward of hidden lower precision looks rough everywhere, and flat on steps too small for it to move.
+    slopes = read(rungs, setting.noise, function.precision)
+    measured = np.mean(slopes.smooth) <= _MOSTLY_SMOOTH and setting.measure(slopes)
+    if measured and setting.function.precision is not function.precision:
+        return _climb_until_clear(setting, tangent)
     while len(rungs) < _MAX_RUNGS:
         slopes = read(rungs, setting.noise, function.precision)
         if _drowned(slopes, function.precision):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradcheck.checks.escalation import Examination, examine_twice
-from gradcheck.checks.kinks import KinkVerdict, judge_kinks
+from gradcheck.checks.kinks import SAMPLE, KinkVerdict, judge_kinks
 from gradcheck.checks.localize import WrongGradient, localize, wrong_parts
 from gradcheck.checks.projected import (
     NOISE_FLOOR,
@@ -265,7 +265,9 @@ def _note_zero(setting: Setting, names: tuple[str, ...], found: Examination, evi
 
 
 def _all_kinks_judged(evidence: GradientEvidence) -> bool:
-    return bool(evidence.kinks) and all(kink.judged > 0 and not kink.faults for kink in evidence.kinks)
+    return bool(evidence.kinks) and all(
+        kink.judged == min(SAMPLE, kink.outputs) and not kink.faults for kink in evidence.kinks
+    )
 
 
 def _too_noisy(found: Examination, names: tuple[str, ...]) -> str:

@@ -91,7 +91,9 @@ def climb(
     return tuple(_rung(function, point, outputs, direction, step) for step in steps)
 
 
-def read(rungs: tuple[Rung, ...], noise: Vector, precision: Precision) -> Slopes:
+def read(
+    rungs: tuple[Rung, ...], noise: Vector, precision: Precision, chosen: NDArray[np.bool_] | None = None
+) -> Slopes:
     """Return the slopes at the step whose error bars are least on the whole.
 
     Parameters
@@ -101,6 +103,8 @@ def read(rungs: tuple[Rung, ...], noise: Vector, precision: Precision) -> Slopes
     noise : Vector
         Error of each output value.
     precision : Precision
+    chosen : ndarray of bool, optional
+        The outputs whose error bars count. Default: all.
 
     Notes
     -----
@@ -110,7 +114,7 @@ def read(rungs: tuple[Rung, ...], noise: Vector, precision: Precision) -> Slopes
     error bar. An output whose bar is then no longer small, for another reason than rounding, is not smooth.
     """
     candidates = [_slopes(coarse, fine, noise, precision) for coarse, fine in itertools.pairwise(rungs)]
-    return min(candidates, key=_badness)
+    return min(candidates, key=lambda slopes: _badness(slopes, chosen))
 
 
 def _rung(function: Function, point: Vector, outputs: Vector, direction: Vector, step: float) -> Rung:
@@ -137,7 +141,7 @@ def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Sl
     return Slopes(value, rounding, truncation, finite & ~rough, finite & at_point, fine.taken, fine.step)
 
 
-def _badness(slopes: Slopes) -> float:
+def _badness(slopes: Slopes, chosen: NDArray[np.bool_] | None) -> float:
     """Return the mean error bar relative to the typical slope, where a rough output counts as much as any can."""
     typical = np.abs(slopes.value) + rms(slopes.value)
     bars = slopes.rounding + slopes.truncation
@@ -145,4 +149,5 @@ def _badness(slopes: Slopes) -> float:
     relative = np.divide(bars, typical, out=np.ones_like(bars), where=usable)
     # Between steps that drown everything the smaller error is still the better one.
     drowned = rms(np.where(slopes.smooth, bars, 0.0))
-    return float(np.mean(relative)) + 1e-6 * drowned / (1e-5 * rms(slopes.value) + drowned + np.finfo(float).tiny)
+    mean = float(np.mean(relative if chosen is None else relative[chosen]))
+    return mean + 1e-6 * drowned / (1e-5 * rms(slopes.value) + drowned + np.finfo(float).tiny)

@@ -119,3 +119,35 @@ def test_every_failure_can_be_reproduced(rng):
     first, again = gradcheck.check(wrong, seed=3), gradcheck.check(wrong, seed=3)
     assert first.failures == again.failures
     assert first.failures[0].reproduce == "gradcheck.check(subject, seed=3)"
+
+
+def test_a_fault_is_found_where_the_slope_changes_within_a_millionth(rng):
+    """The row of zeros under a root with 1e-12 in it needs steps far smaller than the other rows do."""
+
+    def normalise(primals):
+        x = primals["x"]
+        length = np.sqrt((x**2).sum(1, keepdims=True) + 1e-12)
+        y = x / length
+        return y, lambda g: {"x": (g - y * (g * y).sum(1, keepdims=True)) / length}
+
+    x = rng.standard_normal((3, 5))
+    x[0] = 0
+    assert gradcheck.check(subject(normalise, x=x)).passed
+    assert gradcheck.check(subject(spoiled(normalise, scaled_entry("x", 2, 1.001)), x=x)).verdict == "failed"
+
+
+def test_sorting_equal_values_is_no_fault():
+    """The middle one of three equal values stands still when one of them moves, yet one of them gets its gradient."""
+
+    def sort(primals):
+        x = primals["x"]
+        order = np.argsort(x, kind="stable")
+
+        def pullback(g):
+            gradient = np.empty_like(g)
+            gradient[order] = g
+            return {"x": gradient}
+
+        return x[order], pullback
+
+    assert gradcheck.check(subject(sort, x=np.array([1.0, 0.0, 1.0, 2.0, 1.0, 3.0]))).failures == ()
