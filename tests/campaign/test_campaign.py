@@ -362,7 +362,10 @@ def test_more_than_a_tenth_of_unclear_cases_is_inconclusive(monkeypatch, unclear
     kind = replace(square_kind(*(SquareConfig(size) for size in range(1, 11))), regimes=("normal",))
     (report,) = run([square_suite(kind=kind)], Options(examples=0)).subjects
     assert (report.verdict, report.cases, report.vacuous) == (verdict, 10, ())
-    noted = (f"{unclear} of 10 cases could not be judged in full", f"too noisy ({unclear} cases)")
+    noted = (
+        f"{unclear} of 10 cases could not be judged in full",
+        f"too noisy ({unclear} case{'' if unclear == 1 else 's'})",
+    )
     assert report.notes == (noted if unclear else ())
 
 
