@@ -9,13 +9,14 @@ import numpy as np
 
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.ladder import RATIO, Rung, Slopes, climb, read
-from gradcheck.numeric.precision import HALF, Precision
+from gradcheck.numeric.precision import DOUBLE, HALF, Precision
 from gradcheck.numeric.space import Vector, norm, rms
 
 State: TypeAlias = Literal["right", "wrong", "unknown"]
 
 _RUNGS = 3
-_MAX_RUNGS = 12
+#: In a low precision the smallest of many steps hold rounding alone.
+_MAX_RUNGS, _MAX_RUNGS_LOW = 12, 9
 #: Where no more of the outputs than this are smooth, the noise of the forward is measured.
 _MOSTLY_SMOOTH = 0.5
 #: Roundings that any pullback may make on the way to a projection.
@@ -86,7 +87,7 @@ def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examinatio
 def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination, cotangent: Vector) -> Examination:
     """Judge the outputs that were rough at the chosen step at the step that suits them, if there is one."""
     rough = ~found.slopes.smooth
-    if not rough.any():
+    if not rough.any() or setting.function.precision is not DOUBLE:
         return found
     slopes = read(rungs, setting.noise, setting.function.precision, rough)
     rest = replace(slopes, smooth=slopes.smooth & rough)
@@ -124,7 +125,8 @@ def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
     measured = np.mean(slopes.smooth) <= _MOSTLY_SMOOTH and setting.measure(slopes)
     if measured and setting.function.precision is not function.precision:
         return _climb_until_clear(setting, tangent)
-    while len(rungs) < _MAX_RUNGS:
+    most = _MAX_RUNGS if function.precision is DOUBLE else _MAX_RUNGS_LOW
+    while len(rungs) < most:
         slopes = read(rungs, setting.noise, function.precision)
         if _drowned(slopes, function.precision):
             rungs = climb_from(rungs[0].step * RATIO**_RUNGS) + rungs
