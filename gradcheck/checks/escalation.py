@@ -122,8 +122,8 @@ def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
     rungs = climb_from(function.precision.first_step)
     # A forward of hidden lower precision looks rough everywhere, and flat on steps too small for it to move.
     slopes = read(rungs, setting.noise, function.precision)
-    measured = np.mean(slopes.smooth) <= _MOSTLY_SMOOTH and setting.measure(slopes)
-    if measured and setting.function.precision is not function.precision:
+    suspect = function.precision is DOUBLE and np.mean(slopes.smooth) <= _MOSTLY_SMOOTH
+    if suspect and setting.measure(slopes) and setting.function.precision is not function.precision:
         return _climb_until_clear(setting, tangent)
     most = _MAX_RUNGS if function.precision is DOUBLE else _MAX_RUNGS_LOW
     while len(rungs) < most:

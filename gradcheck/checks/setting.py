@@ -157,7 +157,7 @@ class Setting:
         # A slope that changes from step to step is not the slope here.
         local = np.where(slopes.truncation < np.abs(slopes.value) / 10, slopes.value, 0.0)
         self.measured = measure_noise(self.function, self.point, slopes.taken, self.outputs, local)
-        typical = float(np.median(self.measured.level))
+        typical = rms(self.measured.level)
         noise = np.maximum(self.noise, SIGMAS * np.maximum(self.measured.level, typical / 2))
         self.noise = noise
         self.function = Function(self.function.evaluate, self.function.round, self.measured.precision)
