@@ -143,7 +143,7 @@ def format_pair(analytic: float, numeric: float) -> tuple[str, str]:
     ('2.500e-9', '0')
     """
     largest = max(abs(analytic), abs(numeric))
-    if not math.isfinite(largest) or largest == 0:
+    if not (math.isfinite(analytic) and math.isfinite(numeric)) or largest == 0:
         return _general(analytic), _general(numeric)
     top = _magnitude(largest)
     difference = min(abs(analytic - numeric), largest)  # where the difference overflows, the values show it anyway

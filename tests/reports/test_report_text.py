@@ -70,6 +70,7 @@ def block(**changes: object) -> str:
         ({"wrong_entries": 1, "entries": 1}, "  where      1 of 1 entry wrong"),
         ({"analytic": 1.0, "numeric": 2.0}, "  where      projected onto a random direction"),
         ({"analytic": math.nan, "numeric": 2.0}, "  analytic   nan      numeric  2"),
+        ({"analytic": 1.0, "numeric": math.nan}, "  analytic   1      numeric  nan"),
         ({"analytic": 0.0, "numeric": 2.5e-9, "error_bar": 1e-12}, "  analytic   0      numeric  2.500e-9 ± 1e-12"),
         ({"analytic": 0.5, "numeric": 0.0}, "  error      absolute 0.5"),
         ({"check": "kink"}, "layer, gradient with respect to `x`, check 'kink'"),
