@@ -15,7 +15,7 @@ def from_reference(
     primals: Arrays,
     *constants: Any,
     name: str | None = None,
-    input_name: str = "x",
+    input_name: str | tuple[str, ...] = "x",
     traits: Iterable[Trait] = (),
     reproduce: str = "",
 ) -> Subject:
@@ -27,12 +27,13 @@ def from_reference(
         With ``forward(params, x, *constants) -> (output, cache)`` and
         ``backward(params, cache, grad_output) -> (grad_input, grad_params)``.
     primals : mapping of str to ndarray
-        The input, under `input_name`, and the parameters.
+        The input (or inputs), under `input_name`, and the parameters.
     *constants
         Further arguments of `forward` for which no gradient is wanted, such as targets.
     name : str, optional
         Default: the repr of the layer.
-    input_name : str
+    input_name : str or tuple of str
+        With several names the layer takes, and gives the gradients of, a tuple of arrays in their order.
     traits : iterable of Trait
     reproduce : str
 
@@ -41,11 +42,15 @@ def from_reference(
     ValueError
         If `primals` holds no `input_name`.
     """
-    if input_name not in primals:
-        raise ValueError(f"expected a primal named {input_name!r} as the layer's input, got {sorted(primals)}")
+    names = (input_name,) if isinstance(input_name, str) else input_name
+    for given in names:
+        if given not in primals:
+            raise ValueError(f"expected a primal named {given!r} as the layer's input, got {sorted(primals)}")
 
     def split(arrays: Arrays) -> tuple[dict[str, Any], Any]:
-        return {key: array for key, array in arrays.items() if key != input_name}, arrays[input_name]
+        params = {key: array for key, array in arrays.items() if key not in names}
+        inputs = tuple(arrays[key] for key in names)
+        return params, inputs[0] if isinstance(input_name, str) else inputs
 
     def vjp(arrays: Arrays) -> tuple[Any, Pullback]:
         params, x = split(arrays)
@@ -53,7 +58,8 @@ def from_reference(
 
         def pullback(cotangent: Any) -> Arrays:
             grad_input, grad_params = layer.backward(params, cache, cotangent)
-            return {input_name: grad_input, **grad_params}
+            grad_inputs = (grad_input,) if isinstance(input_name, str) else grad_input
+            return {**dict(zip(names, grad_inputs, strict=True)), **grad_params}
 
         return output, pullback
 

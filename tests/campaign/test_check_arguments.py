@@ -202,3 +202,26 @@ def test_the_input_may_have_another_name():
     assert subject.name == "mine"
     assert pullback(np.ones_like(outputs)).keys() == primals.keys()
     np.testing.assert_array_equal(outputs, subject.forward(subject.primals))
+
+
+class Product:
+    """A layer of two inputs and a scale."""
+
+    def forward(self, params, inputs):
+        a, b = inputs
+        return params["scale"] * a * b, (a, b)
+
+    def backward(self, params, cache, g):
+        a, b = cache
+        return (params["scale"] * g * b, params["scale"] * g * a), {"scale": np.sum(g * a * b).reshape(1)}
+
+
+def test_a_layer_may_have_several_inputs():
+    rng = np.random.default_rng(0)
+    primals = {"a": rng.standard_normal(5), "b": rng.standard_normal(5), "scale": np.array([2.0])}
+
+    assert gradcheck.check(gradcheck.from_reference(Product(), primals, input_name=("a", "b"))).passed
+    swapped = gradcheck.check(gradcheck.from_reference(Product(), primals, input_name=("b", "scale")))
+    assert swapped.verdict == "error"  # the layer does not find its own scale
+    with pytest.raises(ValueError, match="named 'c'"):
+        gradcheck.from_reference(Product(), primals, input_name=("a", "c"))
