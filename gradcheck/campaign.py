@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
-from gradcheck.check import Settings, check_subject
+from gradcheck.check import check_subject
+from gradcheck.checks.stages import Settings
 from gradcheck.kinds.kind import Case
 from gradcheck.reports.json import case_to_dict
 from gradcheck.reports.report import VERDICTS, Evaluations, Failure, Report, SubjectReport, Verdict
@@ -41,6 +42,8 @@ class Options:
         Tangents and cotangents of each projected check.
     contracts : bool
         Run the checks beside the projected one as well.
+    without : mapping of str to str
+        Checks to do without, each with its reason, beside those that a suite or a subject does without.
     """
 
     examples: int = 100
@@ -49,11 +52,12 @@ class Options:
     exhaustive: bool = False
     trials: int = 2
     contracts: bool = True
+    without: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         """How each case is checked."""
-        return Settings(self.trials, self.exhaustive, self.contracts)
+        return Settings(self.trials, self.exhaustive, self.contracts, without=self.without)
 
 
 class Progress(Protocol):
@@ -185,6 +189,9 @@ class _Tally:
         self._live: set[str] = set()
         self._unclear = 0
         self._notes: dict[str, int] = {}
+        self._checks: dict[str, Evaluations] = {}
+        self._limits: set[str] = set()
+        self._without: dict[str, str] = {}
         self.first_failing: Case | None = None
 
     @property
@@ -199,6 +206,8 @@ class _Tally:
         """Check a case and count it; return whether it failed."""
         report, names = self._check(case)
         self._verdicts[report.verdict] += 1
+        self._limits |= set(report.limits)
+        self._without |= report.without
         primals = case.primals()
         self._count_conditions(case, primals)
         if report.resolution is not None:
@@ -233,18 +242,26 @@ class _Tally:
             failures,
             tuple(self._describe(never_live)),
             never_live,
+            dict(self._checks),
+            tuple(sorted(self._limits)),
+            dict(self._without),
         )
 
     def take_apart(self, case: Case) -> tuple[Failure, ...]:
         """Check a failing case again, in full."""
         report = check_case(self._suite, case, self._options.dtype, self._options.settings)
-        self._evaluations += report.evaluations
+        self._book(report)
         return report.failures
 
     def _check(self, case: Case) -> tuple[SubjectReport, frozenset[str]]:
         report, names = _check_built(self._suite, case, self._options.dtype, self._settings)
-        self._evaluations += report.evaluations
+        self._book(report)
         return report, names
+
+    def _book(self, report: SubjectReport) -> None:
+        self._evaluations += report.evaluations
+        for check, spent in report.checks.items():
+            self._checks[check] = self._checks.get(check, Evaluations()) + spent
 
     def _count_conditions(self, case: Case, primals: Arrays) -> None:
         for name, holds in self._suite.kind.conditions.items():

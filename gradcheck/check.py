@@ -4,44 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.exact import exact_tests
-from gradcheck.checks.findings import evidence_notes, exact_failure, gradient_failures, precision_failure
-from gradcheck.checks.gradient import GradientEvidence, check_gradient
-from gradcheck.checks.localize import compare_every_entry
+from gradcheck.checks.findings import evidence_notes
+from gradcheck.checks.gradient import GradientEvidence
 from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
-from gradcheck.checks.setting import Setting
-from gradcheck.numeric.precision import DOUBLE
+from gradcheck.checks.stages import Ledger, Settings, require_known, run_stages
 from gradcheck.reports.report import CaseId, Failure, GradientError, Report, SubjectReport, Verdict
-from gradcheck.subject import Subject
+from gradcheck.subject import Subject, require_reasons
 
 _DTYPES = ("float64", "float32", "float16")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a subject is checked.
-
-    Attributes
-    ----------
-    trials : int
-        Tangents and cotangents of the projected check.
-    exhaustive : bool
-        Whether every entry is compared with its own difference as well.
-    contracts : bool
-        Whether checks beside the gradient itself run.
-    take_apart : bool
-        Whether a wrong gradient is taken apart (searches for the smallest case do without).
-    """
-
-    trials: int = 2
-    exhaustive: bool = False
-    contracts: bool = True
-    take_apart: bool = True
 
 
 def check(
@@ -52,6 +27,7 @@ def check(
     exhaustive: bool = False,
     dtype: str | None = None,
     contracts: bool = True,
+    without: Mapping[str, str] | None = None,
 ) -> Report:
     """Compare the gradients of a subject with the ε-difference of its forward.
 
@@ -71,7 +47,10 @@ def check(
     dtype : {"float64", "float32", "float16"}, optional
         Check at the primals rounded to this dtype. Default: as they are.
     contracts : bool
-        Run the checks beside the projected one as well: exact differences where the forward is linear.
+        Run the checks beside the projected one as well: contracts, laws, exact differences where the forward is
+        linear, a second point.
+    without : mapping of str to str, optional
+        Checks to do without, by name, each with the reason, which the report shows.
 
     Returns
     -------
@@ -85,8 +64,11 @@ def check(
 
     Notes
     -----
-    The projected check takes ``2·trials + 1`` forwards and `trials` pullbacks, whatever the number of entries. Where
-    it disagrees, or meets a kink, a ladder of steps gives every output an error bar; only a disagreement beyond the
+    The projected check takes ``2·trials + 1`` forwards and `trials` pullbacks, whatever the number of entries; the
+    checks beside it take some thirty of each, which the report counts by check. Where the projected check disagrees,
+    or meets a kink, a ladder of steps gives every output an error bar; only a disagreement beyond the bar, along two
+    tangents, is called wrong. See ``docs/design.md``.
+
     bar, along two tangents, is called wrong. See ``docs/design.md``.
 
     Examples
@@ -100,7 +82,8 @@ def check(
     >>> report.verdict, report.failures[0].primal, report.failures[0].wrong_entries
     ('failed', 'x', 2)
     """
-    settings = Settings(trials, exhaustive, contracts)
+    off = dict(require_reasons(without or {}))
+    settings = Settings(trials, exhaustive, contracts, without=off)
     _require_int("seed", seed, 0)
     _require_int("trials", trials, 1)
     if dtype is not None and dtype not in _DTYPES:
@@ -111,7 +94,9 @@ def check(
         from gradcheck.campaign import Options, run
 
         _refuse_inputs(inputs, "a suite draws its own")
-        options = Options(seed=seed, dtype=dtype, exhaustive=exhaustive, trials=trials, contracts=contracts)
+        options = Options(
+            seed=seed, dtype=dtype, exhaustive=exhaustive, trials=trials, contracts=contracts, without=off
+        )
         return run([layer_or_subject], options)
     subject = _as_subject(layer_or_subject, inputs, seed)
     if dtype is not None:
@@ -127,6 +112,7 @@ def verify(
     exhaustive: bool = False,
     dtype: str | None = None,
     contracts: bool = True,
+    without: Mapping[str, str] | None = None,
 ) -> Report:
     """Check a subject and raise unless it passes; parameters as in `check`.
 
@@ -153,6 +139,7 @@ def verify(
         exhaustive=exhaustive,
         dtype=dtype,
         contracts=contracts,
+        without=without,
     )
     if not report.passed:
         raise GradientError(report)
@@ -164,51 +151,39 @@ def check_subject(
 ) -> SubjectReport:
     """Check one subject at its point; `case` tells reports where it comes from."""
     begun = time.perf_counter()
+    settings = settings or Settings()
+    without = {**subject.without, **settings.without}
+    require_known(without, tuple(law.name for law in subject.laws))
     case = case or CaseId(None, {name: array.shape for name, array in subject.primals.items()}, None, seed)
     probe = Probe(subject)
+    ledger = Ledger(probe, case, without)
+    broken: Verdict = "failed"
     try:
         # Steps that leave the domain of a forward are dealt with where their values are read.
         with np.errstate(all="ignore"):
-            found = _run_stages(probe, np.random.default_rng(seed), settings or Settings(), case)
+            run_stages(probe, np.random.default_rng(seed), settings, ledger)
     except FormError as error:
-        broken: Verdict = "error" if error.check in ("forward", "form") else "failed"
-        found = _Found(broken, (Failure(error.check, case, str(error), primal=error.primal),))
+        broken = "error" if error.check in ("forward", "form") and not ledger.failures else "failed"
+        ledger.failures.append(Failure(error.check, case, str(error), primal=error.primal))
     except SubjectRaisedError as error:
-        found = _Found("error", (Failure("raised", case, str(error)),))
-    evidence = found.evidence
+        broken = "failed" if ledger.failures else "error"
+        ledger.failures.append(Failure("raised", case, str(error)))
+    evidence = ledger.evidence
     return SubjectReport(
         subject.name,
         case.kind,
-        found.verdict,
+        broken if ledger.failures else _verdict(evidence),
         seconds=time.perf_counter() - begun,
         evaluations=probe.evaluations,
         resolution=evidence.resolution,
         masked=max(0.0, 1.0 - _judged_share(probe, evidence)),
-        failures=_reproducible(found.failures, subject, seed),
-        notes=tuple(evidence_notes(evidence)),
+        failures=_reproducible(tuple(ledger.failures), subject, seed),
+        notes=(*ledger.notes, *evidence_notes(evidence)),
         vacuous=tuple(evidence.vacuous),
+        checks=ledger.spent,
+        limits=tuple(sorted(trait.limit for trait in subject.traits if trait.limit)),
+        without=without if settings.contracts else {},
     )
-
-
-@dataclass(frozen=True)
-class _Found:
-    verdict: Verdict
-    failures: tuple[Failure, ...]
-    evidence: GradientEvidence = field(default_factory=GradientEvidence)
-
-
-def _run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, case: CaseId) -> _Found:
-    setting = Setting.of(probe, rng)
-    evidence = check_gradient(setting, settings.trials, settings.take_apart)
-    if settings.exhaustive and not evidence.is_wrong:
-        evidence.wrong += compare_every_entry(setting)
-    failures = list(gradient_failures(setting, evidence, case))
-    if settings.contracts and not failures and _computes_in_double(setting):
-        failures += [exact_failure(test, case) for test in exact_tests(setting) if not test.agrees]
-    lower = precision_failure(setting, case)
-    if lower is not None:
-        failures.append(lower)
-    return _Found(_verdict(failures, evidence), tuple(failures), evidence)
 
 
 def _judged_share(probe: Probe, evidence: GradientEvidence) -> float:
@@ -223,13 +198,7 @@ def _reproducible(failures: tuple[Failure, ...], subject: Subject, seed: int) ->
     return tuple(dataclasses.replace(failure, reproduce=failure.reproduce or command) for failure in failures)
 
 
-def _computes_in_double(setting: Setting) -> bool:
-    return setting.function.precision is DOUBLE and setting.probe.analytic_precision is DOUBLE
-
-
-def _verdict(failures: list[Failure], evidence: GradientEvidence) -> Verdict:
-    if failures:
-        return "failed"
+def _verdict(evidence: GradientEvidence) -> Verdict:
     return "inconclusive" if evidence.unclear or evidence.vacuous else "passed"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -18,22 +18,60 @@ Pullback: TypeAlias = Callable[[Any], Arrays]
 Vjp: TypeAlias = Callable[[Any], tuple[Any, Pullback]]
 Forward: TypeAlias = Callable[[Any], Any]
 
-_TRAIT_NAMES = ("batch-separable", "single-precision", "half-precision")
+#: Facts that let a check do more.
+_FACTS = ("batch-separable", "any-rank")
+#: What a subject may decline to promise, as reports put it.
+LIMITS: Mapping[str, str] = MappingProxyType(
+    {
+        "single-precision": "the forward computes in float32",
+        "half-precision": "the forward computes in float16",
+        "last-forward-only": "a pullback belongs to the last forward",
+        "single-pullback": "each forward can be pulled back once",
+        "accumulates": "gradients are added to what their arrays hold",
+        "overwrites": "gradients are written into the same arrays by every call",
+        "returns-views": "results may share memory with arguments",
+        "stochastic": "random numbers come from NumPy's or Python's global generator, seeded before each forward",
+        "batch-normalising": "samples of a batch influence each other",
+        "fixed-batch": "the batch has one size",
+        "forward-writes": "the forward updates constants",
+    }
+)
 _FLOAT_DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.float16))
 
 
 @dataclass(frozen=True, order=True)
 class Trait:
-    """A fact that a subject declares about itself; what can be tested is tested, not believed.
+    """A fact that a subject declares about itself, or a limit of what it promises.
+
+    A fact that can be tested is tested, not believed. A declared limit is shown in reports and never blamed.
 
     Parameters
     ----------
     name : str
-        ``"batch-separable"``: axis 0 of the named primals and of every output counts independent samples.
-        ``"single-precision"``, ``"half-precision"``: the forward computes in float32 (float16) whatever the
-        dtype of its primals, and says so.
+        Facts:
+
+        - ``"batch-separable"``: axis 0 of the named primals and of every output counts independent samples.
+        - ``"any-rank"``: all axes but the last of the named primals, and of every output, count independent items,
+          however many axes there are.
+
+        Limits:
+
+        - ``"single-precision"``, ``"half-precision"``: the forward computes in float32 (float16) whatever the dtype
+          of its primals.
+        - ``"last-forward-only"``: a pullback belongs to the last forward, since both share one cache.
+        - ``"single-pullback"``: a forward can be pulled back once.
+        - ``"accumulates"``: the pullback adds the gradients of the named primals to what the arrays that it returns
+          hold, the same arrays each time; the caller sets them to zero.
+        - ``"overwrites"``: the pullback writes the gradients of the named primals into the same arrays each time.
+        - ``"returns-views"``: outputs and gradients may share memory with primals, cotangents and each other.
+        - ``"stochastic"``: the forward draws from the global generator of NumPy or Python, which is seeded before
+          each forward.
+        - ``"batch-normalising"``: axis 0 of the named primals and of every output counts samples, which are not
+          independent. Put in the place of ``"batch-separable"``.
+        - ``"fixed-batch"``: the size of the batch cannot change.
+        - ``"forward-writes"``: the forward updates the named constants, such as running statistics.
     primals : tuple of str
-        The primals the fact is about; all of them if empty.
+        The primals (for ``"forward-writes"``: constants) that the trait is about; all of them if empty.
 
     Raises
     ------
@@ -50,11 +88,54 @@ class Trait:
     primals: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.name not in _TRAIT_NAMES:
+        known = (*_FACTS, *LIMITS)
+        if self.name not in known:
             raise ValueError(
-                f"expected a trait among {', '.join(_TRAIT_NAMES)}, got name={self.name!r}"
-                f"{did_you_mean(self.name, _TRAIT_NAMES)}"
+                f"expected a trait among {', '.join(known)}, got name={self.name!r}{did_you_mean(self.name, known)}"
             )
+
+    def __str__(self) -> str:
+        about = f", {self.primals!r}" if self.primals else ""
+        return f"Trait({self.name!r}{about})"
+
+    @property
+    def limit(self) -> str | None:
+        """What a report says of this limit; None for a fact."""
+        if self.name not in LIMITS:
+            return None
+        about = f" ({', '.join(self.primals)})" if self.primals else ""
+        return f"{LIMITS[self.name]}{about}"
+
+
+@dataclass(frozen=True)
+class Law:
+    """An identity that outputs and gradients must satisfy exactly, whatever the cotangent: it costs no differences.
+
+    Parameters
+    ----------
+    name : str
+        A slug.
+    formula : str
+        As a reader knows it, with what a violation means.
+    terms : callable
+        ``terms(primals, outputs, cotangents, gradients)`` returns the terms of sums that must vanish, as an array
+        whose last axis is summed over. The terms themselves tell how much rounding is to be expected.
+    primals : tuple of str
+        The primals whose gradients the law is about; a subject without one of them does not have the law.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> law = Law("ones", "Σ dx = Σ g", lambda p, y, g, d: np.append(d["x"].ravel(), -g.ravel()), ("x",))
+    >>> x = np.array([1.0, 2.0])
+    >>> float(law.terms({"x": x}, x, x, {"x": x}).sum())
+    0.0
+    """
+
+    name: str
+    formula: str
+    terms: Callable[[Arrays, Any, Any, Arrays], Array]
+    primals: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -78,13 +159,22 @@ class Subject:
     reproduce : str, optional
         Command or snippet that builds this subject again and checks it; shown with every failure, with the seed
         in the place of ``{seed}``.
+    constants : mapping of str to ndarray, optional
+        Arrays that the layer uses and that no gradient is wanted for: targets, masks, running statistics. They are
+        watched, not passed: a call that changes one is a fault.
+    other_mode : callable, optional
+        The forward in the layer's other mode (that of evaluation, where `vjp` is that of training): it runs between
+        a forward and its pullback, which must not notice.
+    laws : iterable of Law, optional
+    without : mapping of str to str, optional
+        Checks that are not run, by name, each with the reason that reports show.
 
     Raises
     ------
     TypeError
         If a part has the wrong type, or a primal is not an array of floating dtype.
     ValueError
-        If a primal is empty or not finite, or there is no primal.
+        If a primal is empty or not finite, there is no primal, or a reason is missing.
 
     Notes
     -----
@@ -109,25 +199,51 @@ class Subject:
     forward: Forward | None = None
     traits: frozenset[Trait] = frozenset()
     reproduce: str = ""
+    constants: Arrays = field(default_factory=dict)
+    other_mode: Forward | None = None
+    laws: tuple[Law, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(isinstance(self.name, str), "name", "a str", self.name)
         _require(callable(self.vjp), "vjp", "a callable returning (outputs, pullback)", self.vjp)
-        _require(self.forward is None or callable(self.forward), "forward", "a callable or None", self.forward)
+        for optional in ("forward", "other_mode"):
+            value = getattr(self, optional)
+            _require(value is None or callable(value), optional, "a callable or None", value)
         _require(isinstance(self.primals, Mapping), "primals", "a mapping of names to arrays", self.primals)
         if not self.primals:
             raise ValueError(f"{self.name}: expected at least one primal, got primals={{}}")
+        _require(isinstance(self.constants, Mapping), "constants", "a mapping of names to arrays", self.constants)
+        for key, array in self.constants.items():
+            _require(isinstance(array, np.ndarray), f"constants[{key!r}]", "a NumPy array", array)
         frozen = {name: _frozen_primal(self.name, name, array) for name, array in self.primals.items()}
         object.__setattr__(self, "primals", MappingProxyType(frozen))
-        object.__setattr__(self, "traits", _checked_traits(self.name, self.traits, frozen))
+        object.__setattr__(self, "traits", _checked_traits(self.name, self.traits, frozen, self.constants))
+        object.__setattr__(self, "laws", tuple(self.laws))
+        object.__setattr__(self, "without", MappingProxyType(dict(require_reasons(self.without))))
 
     def with_primals(self, primals: Arrays) -> Subject:
         """Return this subject at another point."""
-        return Subject(self.name, primals, self.vjp, self.forward, self.traits, self.reproduce)
+        return replace(self, primals=primals)
 
     def trait(self, name: str) -> Trait | None:
         """Return the declared trait of that name, if any."""
         return next((trait for trait in self.traits if trait.name == name), None)
+
+
+def require_reasons(without: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse checks that are switched off without a reason; return `without`.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    _require(isinstance(without, Mapping), "without", "a mapping of names of checks to reasons", without)
+    for check, reason in without.items():
+        _require(isinstance(reason, str), f"without[{check!r}]", "a str, the reason", reason)
+        if not reason.strip():
+            raise ValueError(f"expected a reason for doing without {check!r}, got without[{check!r}]={reason!r}")
+    return without
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
@@ -173,14 +289,15 @@ def _frozen_primal(subject: str, name: str, array: object) -> Array:
     return frozen
 
 
-def _checked_traits(subject: str, traits: Iterable[Trait], primals: Arrays) -> frozenset[Trait]:
+def _checked_traits(subject: str, traits: Iterable[Trait], primals: Arrays, constants: Arrays) -> frozenset[Trait]:
     checked = frozenset(traits)
     for trait in checked:
         _require(isinstance(trait, Trait), "traits", "an iterable of Trait", trait)
+        what, known = ("constant", constants) if trait.name == "forward-writes" else ("primal", primals)
         for name in trait.primals:
-            if name not in primals:
+            if name not in known:
                 raise ValueError(
-                    f"{subject}: trait {trait.name!r} names primal {name!r}, which is none of {sorted(primals)}"
-                    f"{did_you_mean(name, primals)}"
+                    f"{subject}: trait {trait.name!r} names {what} {name!r}, which is none of {sorted(known)}"
+                    f"{did_you_mean(name, known)}"
                 )
     return checked

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gradcheck.kinds.kind import Case, Kind, case_from_data
-from gradcheck.subject import Arrays, Subject
+from gradcheck.subject import Arrays, Subject, require_reasons
 
 
 @dataclass(frozen=True)
@@ -23,26 +23,36 @@ class Suite:
     origin : str or None
         Where the command line finds this suite: ``path.py:name``; ``""`` for the kind's own reference layer;
         None for a suite that was made in a session.
+    without : mapping of str to str
+        Checks that are not run, by name, each with the reason that reports show.
     """
 
     name: str
     kind: Kind
     build: Callable[[Any, Arrays], Any]
     origin: str | None = None
+    without: Mapping[str, str] = field(default_factory=dict)
 
     def case(self, config: Mapping[str, Any], regime: str, seed: int) -> Case:
         """Return the case of this suite that plain data describe, as failures print it."""
         return case_from_data(self.kind, config, regime, seed)
 
     def subject(self, case: Case, dtype: Any = None) -> Subject:
-        """Return the subject of one case."""
+        """Return the subject of one case, with the laws of its kind."""
         from gradcheck.adapters import adapt
 
         primals = case.primals(dtype)
-        return adapt(self.build(case.config, primals), primals)
+        built = adapt(self.build(case.config, primals), primals)
+        return replace(built, laws=built.laws or self.kind.laws(case.config), without={**built.without, **self.without})
 
 
-def suite(kind: str, build: Callable[[Any, Arrays], Any] | None = None, *, name: str | None = None) -> Suite:
+def suite(
+    kind: str,
+    build: Callable[[Any, Arrays], Any] | None = None,
+    *,
+    name: str | None = None,
+    without: Mapping[str, str] | None = None,
+) -> Suite:
     """Return the suite of a kind for the layer that `build` makes.
 
     Parameters
@@ -54,11 +64,13 @@ def suite(kind: str, build: Callable[[Any, Arrays], Any] | None = None, *, name:
         reference layer.
     name : str, optional
         What reports call it. Default: the name of `build`, or of the kind.
+    without : mapping of str to str, optional
+        Checks to do without, by name, each with the reason: ``{"layout": "the kernel takes C order only"}``.
 
     Raises
     ------
-    ValueError
-        If there is no such kind.
+    TypeError, ValueError
+        If there is no such kind, or a check is switched off without a reason.
 
     Examples
     --------
@@ -69,4 +81,5 @@ def suite(kind: str, build: Callable[[Any, Arrays], Any] | None = None, *, name:
 
     found = find_kind(kind)
     label = name or (f"{kind} ({build.__name__})" if build and hasattr(build, "__name__") else kind)
-    return Suite(label, found, build or found.build, None if build else "")
+    off = require_reasons(without or {})
+    return Suite(label, found, build or found.build, None if build else "", off)

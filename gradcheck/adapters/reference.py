@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.subject import Arrays, Pullback, Subject, Trait
+from gradcheck.subject import Arrays, Law, Pullback, Subject, Trait
 
 
 def from_reference(
@@ -18,6 +18,7 @@ def from_reference(
     input_name: str | tuple[str, ...] = "x",
     traits: Iterable[Trait] = (),
     reproduce: str = "",
+    laws: Iterable[Law] = (),
 ) -> Subject:
     """Return a layer in the style of `reference_layers` as a subject.
 
@@ -36,6 +37,7 @@ def from_reference(
         With several names the layer takes, and gives the gradients of, a tuple of arrays in their order.
     traits : iterable of Trait
     reproduce : str
+    laws : iterable of Law
 
     Raises
     ------
@@ -67,7 +69,10 @@ def from_reference(
         params, x = split(arrays)
         return layer.forward(params, x, *constants)[0]
 
-    return Subject(name or repr(layer), primals, vjp, forward, frozenset(traits), reproduce)
+    watched = {f"constant {k}": value for k, value in enumerate(constants) if isinstance(value, np.ndarray)}
+    return Subject(
+        name or repr(layer), primals, vjp, forward, frozenset(traits), reproduce, constants=watched, laws=tuple(laws)
+    )
 
 
 def random_params(layer: Any, rng: np.random.Generator, like: Any) -> dict[str, np.ndarray[Any, Any]]:

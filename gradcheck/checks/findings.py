@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from gradcheck.checks.contracts.contract import Violation
 from gradcheck.checks.escalation import Examination
 from gradcheck.checks.exact import ExactTest
 from gradcheck.checks.gradient import GradientEvidence
 from gradcheck.checks.kinks import KinkFault, KinkVerdict
 from gradcheck.checks.localize import WrongGradient
+from gradcheck.checks.second_point import SecondPoint
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.space import Space
 from gradcheck.reports.report import CaseId, Failure
@@ -28,6 +31,32 @@ def gradient_failures(setting: Setting, evidence: GradientEvidence, case: CaseId
             worst[name] = (max(known, fault, key=lambda one: abs(one.analytic)), count + 1)
         for fault, count in worst.values():
             yield _kink_fault(setting, kink, fault, count, case)
+
+
+def contract_failure(check: str, violation: Violation, case: CaseId) -> Failure:
+    """Return the failure of a contract or a law."""
+    return Failure(
+        violation.check or check,
+        case,
+        violation.sentence,
+        primal=violation.primal,
+        index=violation.index,
+        wrong_entries=violation.wrong_entries,
+        entries=violation.entries,
+    )
+
+
+def second_point_failures(found: SecondPoint, case: CaseId) -> Iterator[Failure]:
+    """Return the failures of a gradient that is right at the first point and wrong at the second."""
+    for failure in gradient_failures(found.setting, found.evidence, case):
+        why = "; something of the first call is left"
+        if failure.primal in found.unmoved:
+            why = (
+                "; bit for bit it is still that of the first point: what the first forward left is used by every "
+                "pullback, fill the cache in each forward"
+            )
+        sentence = f"right at the first point, wrong at a second one that came later: {failure.explanation}{why}"
+        yield replace(failure, check="second-point", explanation=sentence)
 
 
 def exact_failure(test: ExactTest, case: CaseId) -> Failure:

@@ -12,21 +12,19 @@ from gradcheck.checks.escalation import Examination, examine_twice
 from gradcheck.checks.kinks import SAMPLE, KinkVerdict, judge_kinks
 from gradcheck.checks.localize import WrongGradient, localize, wrong_parts
 from gradcheck.checks.projected import (
-    NOISE_FLOOR,
     SMALL_SHARE,
-    STEP,
     ZERO_SHARE,
     Difference,
     Pulled,
     Test,
     compare,
     difference,
+    noise_floor,
     small_primals,
 )
 from gradcheck.checks.setting import Setting
-from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.numeric.space import Vector, norm
+from gradcheck.numeric.space import Vector
 
 #: Where fewer of the outputs than this are smooth, gentler tangents are tried.
 _ENOUGH_JUDGED = 0.5
@@ -91,8 +89,7 @@ class _Screen:
         self._setting = setting
         self._evidence = evidence
         self._trials = trials
-        weighted = TYPICAL_MAGNITUDE * norm(setting.outputs)
-        self._floor = NOISE_FLOOR * DOUBLE.unit * weighted / STEP
+        self._floor = noise_floor(setting.outputs)
 
     def everything(self) -> list[tuple[str, ...]]:
         """Return what to escalate where the forward has no float64: all primals, and small ones by themselves."""

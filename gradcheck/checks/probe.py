@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,10 @@ from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, precision_of
 from gradcheck.numeric.space import Part, Space, Vector
 from gradcheck.reports.report import Evaluations
-from gradcheck.subject import Array, Subject, did_you_mean
+from gradcheck.subject import Array, Subject, Trait, did_you_mean
+
+#: With this the global generators are seeded before each forward of a subject that draws from them.
+_GLOBAL_SEED = 20_240_229
 
 
 class FormError(Exception):
@@ -59,23 +64,86 @@ class OutputForm:
 
 
 class Linearization:
-    """One call of ``vjp``: the outputs at a point, and the pullback there."""
+    """One call of ``vjp``: the outputs at a point, and the pullback there.
 
-    def __init__(self, probe: Probe, outputs: Any, pullback: Any) -> None:
-        self.form, self.outputs = _read_outputs(outputs)
-        if not callable(pullback):
-            raise FormError(
-                "form",
-                f"expected vjp to return (outputs, pullback), got a pullback of type {type(pullback).__name__}",
-            )
+    Attributes
+    ----------
+    arguments : dict of str to ndarray
+        The arrays that ``vjp`` was given.
+    returned : ndarray or tuple of ndarray
+        The very outputs that it returned.
+    form : OutputForm
+    outputs : Vector
+        A copy of their values.
+    """
+
+    def __init__(self, probe: Probe, make_arguments: Callable[[], dict[str, Array]], space: Space) -> None:
         self._probe = probe
-        self._pullback = pullback
+        self._make_arguments = make_arguments
+        self._buffers: dict[str, Array] = {}
+        self.space = space
+        self._evaluate()
+
+    def pull(self, cotangents: Any, *, keep_buffers: bool = False, finite: bool = True) -> dict[str, Array]:
+        """Return the very arrays that the subject returns as gradients, checked for form.
+
+        What a subject does not promise is seen to: a pullback that belongs to the last forward, or to one pullback
+        alone, gets a new forward where it needs one, and the arrays to which gradients are added are set to zero.
+
+        Parameters
+        ----------
+        cotangents : ndarray or tuple of ndarray
+        keep_buffers : bool
+            Whether arrays to which gradients are added stay as they are.
+        finite : bool
+            Whether gradients that are not finite are refused.
+        """
+        probe = self._probe
+        overtaken = probe.is_limited("last-forward-only") and probe.forwards != self._made_at
+        if overtaken or (self._pulled and probe.is_limited("single-pullback")):
+            self._evaluate()
+        if probe.is_limited("accumulates") and not keep_buffers:
+            self._clear_buffers()
+        gradients = self._pull(cotangents, finite)
+        self._know_buffers(gradients)
+        return gradients
 
     def pullback(self, cotangent: Vector) -> Vector:
         """Return the gradient of ``⟨cotangent, outputs⟩`` as the subject gives it, as a new vector."""
+        return self.space.join(self.pull(self.form.cotangent(cotangent)))
+
+    def _evaluate(self) -> None:
+        self.arguments = self._make_arguments()
+        result = self._probe.call_vjp(self.arguments)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise FormError("form", f"expected vjp to return (outputs, pullback), got {_describe(result)}")
+        self.returned, self._pullback = result
+        self.form, self.outputs = _read_outputs(self.returned)
+        if not callable(self._pullback):
+            raise FormError(
+                "form",
+                f"expected vjp to return (outputs, pullback), got a pullback of type {type(self._pullback).__name__}",
+            )
+        self._made_at = self._probe.forwards
+        self._pulled = False
+
+    def _pull(self, cotangents: Any, finite: bool) -> dict[str, Array]:
         self._probe.pullbacks += 1
-        gradients = _call("pullback", self._pullback, self.form.cotangent(cotangent))
-        return _read_gradients(gradients, self._probe.space)
+        self._pulled = True
+        return _read_gradients(_call("pullback", self._pullback, cotangents), self.space, finite)
+
+    def _clear_buffers(self) -> None:
+        if not all(name in self._buffers or name in self._probe.buffers for name in self._probe.limited("accumulates")):
+            # Which arrays they are shows when nothing is added to them.
+            self._know_buffers(self._pull(self.form.cotangent(np.zeros(self.outputs.size)), finite=False))
+            self._evaluate()  # this pullback may have been the only one that the forward allows
+        for buffer in (*self._buffers.values(), *self._probe.buffers.values()):
+            if buffer.flags.writeable:
+                buffer[...] = 0
+
+    def _know_buffers(self, gradients: Mapping[str, Array]) -> None:
+        self._buffers = {name: gradients[name] for name in self._probe.limited("accumulates")}
+        self._probe.buffers = self._buffers
 
 
 class Probe:
@@ -92,8 +160,14 @@ class Probe:
         The precision of the gradients: that of the coarsest primal.
     numeric_dtype : Precision
         The precision of the arguments with which the forward is differenced.
+    constants : dict of str to ndarray
+        The subject's constants as they were before the first call.
     forwards, pullbacks : int
         Calls so far; the first half of a ``vjp`` counts as a forward.
+    shields_arguments : bool
+        Whether every forward gets copies, since the subject spoils what it is given.
+    buffers : dict of str to ndarray
+        The arrays to which the last pullback added gradients.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -104,31 +178,67 @@ class Probe:
             (precision_of(part.dtype) for part in self.space), key=lambda precision: precision.unit
         )
         self.numeric_dtype = self.analytic_precision
+        self.constants = {name: np.array(array) for name, array in subject.constants.items()}
         self.forwards = 0
         self.pullbacks = 0
+        self.buffers: dict[str, Array] = {}
+        self._limits = {trait.name: trait for trait in subject.traits}
+        self.shields_arguments = False
 
     @property
     def evaluations(self) -> Evaluations:
         """The calls so far."""
         return Evaluations(self.forwards, self.pullbacks)
 
+    def is_limited(self, trait: str) -> bool:
+        """Whether the subject declares a trait, or was found to behave as if it did."""
+        return trait in self._limits
+
+    def limited(self, trait: str) -> tuple[str, ...]:
+        """Return the primals that a trait is about."""
+        if trait not in self._limits:
+            return ()
+        return self._limits[trait].primals or tuple(part.name for part in self.space)
+
+    def adopt(self, trait: Trait) -> None:
+        """Treat the subject from now on as if it declared a trait (in addition to what it declares)."""
+        primals = (*self.limited(trait.name), *trait.primals) if trait.primals else ()
+        self._limits[trait.name] = Trait(trait.name, tuple(dict.fromkeys(primals)))
+
     def linearize(self, point: Vector | None = None) -> Linearization:
         """Call ``vjp`` at a point (default: the subject's own) on fresh arrays, which it may spoil."""
+        vector = self.point if point is None else point
+        return Linearization(self, lambda: _copies(self.space.split(vector)), self.space)
+
+    def linearize_at(self, arguments: dict[str, Array]) -> Linearization:
+        """Call ``vjp`` on these very arrays, whatever their shapes and memory layouts."""
+        return Linearization(self, lambda: arguments, Space.of(arguments))
+
+    def call_vjp(self, arguments: Mapping[str, Array]) -> Any:
+        """Call ``vjp`` and return what it returns."""
         self.forwards += 1
-        primals = {
-            name: np.array(array) for name, array in self.space.split(self.point if point is None else point).items()
-        }
-        result = _call("vjp", self.subject.vjp, primals)
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise FormError("form", f"expected vjp to return (outputs, pullback), got {_describe(result)}")
-        return Linearization(self, *result)
+        with self._seeded():
+            return _call("vjp", self.subject.vjp, arguments)
 
     def forward(self, primals: Mapping[str, Array]) -> Any:
         """Call the forward alone."""
+        if self.shields_arguments:
+            primals = _copies(primals)
+        if self.subject.forward is None:
+            return self.call_vjp(primals)[0]
         self.forwards += 1
-        if self.subject.forward is not None:
+        with self._seeded():
             return _call("forward", self.subject.forward, primals)
-        return _call("vjp", self.subject.vjp, primals)[0]
+
+    def forward_in_other_mode(self, primals: Mapping[str, Array]) -> Any:
+        """Call the forward of the subject's other mode."""
+        assert self.subject.other_mode is not None
+        self.forwards += 1
+        with self._seeded():
+            return _call("other_mode", self.subject.other_mode, primals)
+
+    def _seeded(self) -> AbstractContextManager[None]:
+        return seeded_globally() if self.is_limited("stochastic") else nullcontext()
 
     def function(self, space: Space, precision: Precision) -> Function:
         """Return the forward as a function of one vector, its arguments in the dtypes of `space`."""
@@ -168,6 +278,23 @@ class Probe:
         return all(getattr(array, "dtype", None) == np.float64 for array in arrays)
 
 
+@contextmanager
+def seeded_globally() -> Iterator[None]:
+    """Seed the global generators of NumPy and Python, and set them back afterwards."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - what subjects use is meant
+    np.random.seed(_GLOBAL_SEED)  # noqa: NPY002
+    random.seed(_GLOBAL_SEED)
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
+
+
+def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: np.array(array) for name, array in arrays.items()}
+
+
 def flatten_outputs(outputs: Any) -> Vector:
     """Return one array or a tuple of arrays as one new float64 vector."""
     if isinstance(outputs, tuple):
@@ -188,8 +315,6 @@ def _read_outputs(outputs: Any) -> tuple[OutputForm, Vector]:
             )
     named = {str(k): np.asarray(array) for k, array in enumerate(arrays)}
     vector = flatten_outputs(outputs)
-    if vector.size == 0:
-        raise FormError("form", f"expected outputs with at least one entry, got {_describe(outputs)}")
     if not np.isfinite(vector).all():
         space = Space.of(named)
         position = int(np.argmin(np.isfinite(vector)))
@@ -203,7 +328,7 @@ def _read_outputs(outputs: Any) -> tuple[OutputForm, Vector]:
     return OutputForm(Space.of(named), isinstance(outputs, tuple)), vector
 
 
-def _read_gradients(gradients: Any, space: Space) -> Vector:
+def _read_gradients(gradients: Any, space: Space, finite: bool) -> dict[str, Array]:
     if not isinstance(gradients, Mapping):
         raise FormError("form", f"expected the pullback to return {{name: gradient}}, got {_describe(gradients)}")
     names = [part.name for part in space]
@@ -222,11 +347,11 @@ def _read_gradients(gradients: Any, space: Space) -> Vector:
                 f"expected the pullback to return gradients for {names} alone, got one for {name!r} too"
                 f"{did_you_mean(str(name), names)}",
             )
-    vector = np.empty(space.size)
-    for part in space:
-        vector[part.slice] = _read_gradient(part, gradients[part.name]).reshape(-1)
-    _require_finite(vector, space)
-    return vector
+    arrays = {part.name: _read_gradient(part, gradients[part.name]) for part in space}
+    if finite:
+        for part in space:
+            _require_finite(part, arrays[part.name])
+    return arrays
 
 
 def _read_gradient(part: Part, gradient: Any) -> Array:
@@ -248,19 +373,17 @@ def _read_gradient(part: Part, gradient: Any) -> Array:
     return array
 
 
-def _require_finite(vector: Vector, space: Space) -> None:
-    finite = np.isfinite(vector)
+def _require_finite(part: Part, gradient: Array) -> None:
+    finite = np.isfinite(gradient)
     if finite.all():
         return
-    position = int(np.argmin(finite))
-    name, index = space.locate(position)
-    part = space.part(name)
-    count = int(np.count_nonzero(~finite[part.slice]))
+    index = tuple(int(i) for i in np.argwhere(~finite)[0])
+    count = int(np.count_nonzero(~finite))
     raise FormError(
         "finite",
-        f"expected the gradient of {name!r} to be finite, got {vector[position]} at index {index} "
+        f"expected the gradient of {part.name!r} to be finite, got {gradient[index]} at index {index} "
         f"({count} of {part.size} entries are not finite)",
-        name,
+        part.name,
     )
 
 

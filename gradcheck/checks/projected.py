@@ -11,7 +11,7 @@ import numpy as np
 from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
 from gradcheck.numeric.function import Function, evaluate_pair
 from gradcheck.numeric.ladder import a_priori_noise
-from gradcheck.numeric.precision import Precision
+from gradcheck.numeric.precision import DOUBLE, Precision
 from gradcheck.numeric.space import Vector, norm
 
 #: Relative step: central differences in float64 are then wrong by 1e-12 from truncation, 1e-10 from rounding.
@@ -116,6 +116,11 @@ def _is_kinked(function: Function, outputs: Vector, bend: Vector, slope: Vector,
         return False
     noise = 16 * a_priori_noise(outputs, function.precision)
     return bool((np.abs(bend) > STEP * (typical + SUSPICIOUS_GAP * np.abs(slope)) + noise).any())
+
+
+def noise_floor(outputs: Vector) -> float:
+    """Return what the rounding of the outputs does to a projection of their slopes."""
+    return NOISE_FLOOR * DOUBLE.unit * TYPICAL_MAGNITUDE * norm(outputs) / STEP
 
 
 def compare(

@@ -34,6 +34,8 @@ class Setting:
     Attributes
     ----------
     probe : Probe
+    point : Vector
+        The primals, or another point.
     linearization : Linearization
     function : Function
         The forward as differences see it.
@@ -45,6 +47,7 @@ class Setting:
     """
 
     probe: Probe
+    point: Vector
     linearization: Linearization
     function: Function
     outputs: Vector
@@ -52,19 +55,22 @@ class Setting:
     measured: Noise | None = field(default=None)
 
     @classmethod
-    def of(cls, probe: Probe, rng: np.random.Generator) -> Setting:
-        """Linearize the subject and find in which precision its forward can be differenced."""
-        linearization = probe.linearize()
+    def of(cls, probe: Probe, rng: np.random.Generator, point: Vector | None = None) -> Setting:
+        """Linearize the subject (default: at its own point) and find how its forward can be differenced."""
+        point = probe.point if point is None else point
+        linearization = probe.linearize(point)
+        if linearization.outputs.size == 0:
+            raise FormError("form", "expected outputs with at least one entry, got none")
         function = probe.numeric_function()
         same = probe.analytic_precision is DOUBLE or function.precision is not DOUBLE
-        outputs = linearization.outputs if same else function.evaluate(probe.point)
+        outputs = linearization.outputs if same else function.evaluate(point)
         if outputs.shape != linearization.outputs.shape:
             raise FormError(
                 "forward",
                 f"expected forward to return the outputs of vjp, {linearization.outputs.size} entries, "
                 f"got {outputs.size}",
             )
-        return cls(probe, linearization, function, outputs, rng)
+        return cls(probe, point, linearization, function, outputs, rng)
 
     @property
     def space(self) -> Space:
@@ -75,11 +81,6 @@ class Setting:
     def names(self) -> tuple[str, ...]:
         """The names of all primals."""
         return tuple(part.name for part in self.space)
-
-    @property
-    def point(self) -> Vector:
-        """The primals."""
-        return self.probe.point
 
     @cached_property
     def noise(self) -> Vector:

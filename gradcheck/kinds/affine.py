@@ -9,9 +9,10 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import bias_is_summed, euler
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import Affine
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ def _primals(config: AffineConfig, rng: np.random.Generator, regime: Regime) -> 
 
 def _build(config: AffineConfig, primals: Arrays) -> Subject:
     layer = Affine(config.in_features, config.out_features, config.bias)
-    return from_reference(layer, primals, traits=[Trait("batch-separable", ("x",))])
+    return from_reference(layer, primals, traits=[Trait("batch-separable", ("x",)), Trait("any-rank", ("x",))])
+
+
+def _laws(config: AffineConfig) -> tuple[Law, ...]:
+    laws = euler("weight", "x", "bias" if config.bias else None)
+    return (*laws, bias_is_summed("bias", -1)) if config.bias else laws
 
 
 AFFINE = Kind(
@@ -78,5 +84,6 @@ AFFINE = Kind(
         "batch ≥ 3": lambda c, _: c.batch_shape[0] >= 3,
         **value_conditions(),
     },
+    laws=_laws,
     layers=(Affine,),
 )

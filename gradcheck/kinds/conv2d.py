@@ -9,9 +9,10 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import bias_is_summed, euler
 from gradcheck.kinds.windowed import axes, geometry, parameter, value_conditions, window_conditions
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import Conv2d
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def _build(config: Conv2dConfig, primals: Arrays) -> Subject:
     return from_reference(layer, primals, traits=[Trait("batch-separable", ("x",))])
 
 
+def _laws(config: Conv2dConfig) -> tuple[Law, ...]:
+    laws = euler("weight", "x", "bias" if config.bias else None)
+    return (*laws, bias_is_summed("bias", 1)) if config.bias else laws
+
+
 CONV2D = Kind(
     name="conv2d",
     config=Conv2dConfig,
@@ -114,5 +120,6 @@ CONV2D = Kind(
         "no bias": lambda c, _: not c.bias,
         **value_conditions(),
     },
+    laws=_laws,
     layers=(Conv2d,),
 )

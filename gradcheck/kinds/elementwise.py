@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import homogeneous, moves
 from gradcheck.kinds.windowed import value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -59,7 +60,7 @@ def _build_flatten(config: FlattenConfig, primals: Arrays) -> Subject:
 
 
 def _build_relu(config: ReLUConfig, primals: Arrays) -> Subject:  # noqa: ARG001 - every kind has this signature
-    return from_reference(ReLU(), primals, traits=[Trait("batch-separable", ("x",))])
+    return from_reference(ReLU(), primals, traits=[Trait("batch-separable", ("x",)), Trait("any-rank", ("x",))])
 
 
 FLATTEN = Kind(
@@ -82,6 +83,7 @@ FLATTEN = Kind(
         "nothing to join": lambda c, _: len(c.shape) - c.start_axis == 1,
         **value_conditions(),
     },
+    laws=lambda _: (moves(),),
     layers=(Flatten,),
 )
 
@@ -103,5 +105,6 @@ RELU = Kind(
         "negative and positive": lambda _, p: bool((p["x"] > 0).any() and (p["x"] < 0).any()),
         **value_conditions(),
     },
+    laws=lambda _: (homogeneous(),),
     layers=(ReLU,),
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck.reports.report import CaseId
 from gradcheck.strategies.values import REGIMES, Regime
-from gradcheck.subject import Array, Arrays
+from gradcheck.subject import Array, Arrays, Law
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -40,6 +40,8 @@ class Kind:
         Named predicates ``(config, primals) -> bool`` that reports count.
     regimes : tuple of Regime
         Value regimes that make sense for this kind.
+    laws : callable
+        ``laws(config)`` returns the laws that every layer of this configuration obeys.
     layers : tuple of type
         Classes of `reference_layers` that this kind verifies; how a module is found to belong to it.
     """
@@ -52,6 +54,7 @@ class Kind:
     build: Callable[[Any, Arrays], Any]
     conditions: Mapping[str, Callable[[Any, Arrays], bool]] = dataclasses.field(default_factory=dict)
     regimes: tuple[Regime, ...] = REGIMES
+    laws: Callable[[Any], tuple[Law, ...]] = lambda config: ()  # noqa: ARG005 - a kind without laws
     layers: tuple[type, ...] = ()
 
 

@@ -10,9 +10,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import homogeneous, shares_sum
 from gradcheck.kinds.windowed import axes, geometry, value_conditions, window_conditions
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import AvgPool2d, MaxPool2d
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ def _wins_twice(config: Pool2dConfig, primals: Arrays) -> bool:
     return any(np.unique(image).size < image.size for image in winning.reshape(-1, winning[0, 0].size))
 
 
+def _mean_laws(config: Pool2dConfig) -> tuple[Law, ...]:
+    inside = np.isfinite(_by_window(config, np.ones((1, 1, *config.size))))
+    return homogeneous(), shares_sum(inside.mean(axis=-1))
+
+
 _CORNERS = (
     Pool2dConfig(3, 2, (6, 4), (2, 2), (2, 2)),
     Pool2dConfig(3, 2, (5, 6), (3, 3), (1, 1)),
@@ -127,6 +133,7 @@ MAX_POOL2D = Kind(
         "one entry the maximum of two windows": _wins_twice,
         **value_conditions(),
     },
+    laws=lambda _: (homogeneous(), shares_sum()),
     layers=(MaxPool2d,),
 )
 
@@ -138,5 +145,6 @@ AVG_POOL2D = Kind(
     primals=_primals,
     build=_build_mean,
     conditions={**window_conditions(), **value_conditions()},
+    laws=_mean_laws,
     layers=(AvgPool2d,),
 )

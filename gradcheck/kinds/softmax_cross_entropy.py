@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import rows_sum_to_zero
 from gradcheck.kinds.windowed import value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject
@@ -75,5 +76,6 @@ SOFTMAX_CROSS_ENTROPY = Kind(
         "batch ≥ 3": lambda c, _: len(c.targets) >= 3,
         **value_conditions(),
     },
+    laws=lambda _: (rows_sum_to_zero(1),),
     layers=(SoftmaxCrossEntropy,),
 )

@@ -98,17 +98,21 @@ def _subject_to_dict(subject: SubjectReport) -> dict[str, Any]:
         "verdict": subject.verdict,
         "cases": int(subject.cases),
         "seconds": _plain(subject.seconds),
-        "evaluations": {
-            "forward": int(subject.evaluations.forward),
-            "pullback": int(subject.evaluations.pullback),
-        },
+        "evaluations": _evaluations_to_dict(subject.evaluations),
         "resolution": _plain(subject.resolution),
         "masked": _plain(subject.masked),
         "conditions": {name: int(count) for name, count in subject.conditions.items()},
         "failures": [_failure_to_dict(failure) for failure in subject.failures],
         "notes": list(subject.notes),
         "vacuous": list(subject.vacuous),
+        "checks": {name: _evaluations_to_dict(spent) for name, spent in subject.checks.items()},
+        "limits": list(subject.limits),
+        "without": dict(subject.without),
     }
+
+
+def _evaluations_to_dict(spent: Evaluations) -> dict[str, int]:
+    return {"forward": int(spent.forward), "pullback": int(spent.pullback)}
 
 
 def _failure_to_dict(failure: Failure) -> dict[str, Any]:
@@ -281,19 +285,28 @@ _FAILURE: dict[str, _Reader] = {
     "reproduce": _text,
 }
 _EVALUATIONS: dict[str, _Reader] = {"forward": _count, "pullback": _count}
+
+
+def _evaluations(value: object, path: str) -> Evaluations:
+    return Evaluations(**_record(value, path, _EVALUATIONS))
+
+
 _SUBJECT: dict[str, _Reader] = {
     "name": _text,
     "kind": _optional(_text),
     "verdict": _verdict,
     "cases": _count,
     "seconds": _duration,
-    "evaluations": lambda value, path: Evaluations(**_record(value, path, _EVALUATIONS)),
+    "evaluations": _evaluations,
     "resolution": _optional(_number),
     "masked": _share,
     "conditions": _mapping(_count),
     "failures": _tuple_of(lambda value, path: Failure(**_record(value, path, _FAILURE))),
     "notes": _tuple_of(_text),
     "vacuous": _tuple_of(_text),
+    "checks": _mapping(_evaluations),
+    "limits": _tuple_of(_text),
+    "without": _mapping(_text),
 }
 _REPORT: dict[str, _Reader] = {
     "schema": _schema,

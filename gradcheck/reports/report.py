@@ -124,6 +124,12 @@ class SubjectReport:
         on both sides, why nothing could be told.
     vacuous : tuple of str
         Primals whose gradient was zero on both sides in every case.
+    checks : mapping of str to Evaluations
+        The calls that each check made.
+    limits : tuple of str
+        What the subject declares not to promise.
+    without : mapping of str to str
+        Checks that were switched off, with the reason for each.
     """
 
     name: str
@@ -138,6 +144,9 @@ class SubjectReport:
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
     vacuous: tuple[str, ...] = ()
+    checks: Mapping[str, Evaluations] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

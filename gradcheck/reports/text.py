@@ -65,8 +65,18 @@ def headline(subject: SubjectReport) -> str:
 
 
 def notes_to_lines(subject: SubjectReport, width: int = WIDTH) -> list[str]:
-    """Return the notes of a subject as indented lines."""
-    return [_field("note", note, width) for note in subject.notes]
+    """Return what a subject declares, what was switched off, and its notes as indented lines."""
+    return [
+        *(_field("declared", limit, width) for limit in subject.limits),
+        *(_field("off", f"{check}: {reason}", width) for check, reason in subject.without.items()),
+        *(_field("note", note, width) for note in subject.notes),
+    ]
+
+
+def checks_to_lines(subject: SubjectReport, width: int = WIDTH) -> list[str]:
+    """Return the calls that each check made, forwards and pullbacks, as indented lines."""
+    spent = (f"{name} {calls.forward} + {calls.pullback}" for name, calls in subject.checks.items())
+    return [_field("calls", ", ".join(spent), width)] if subject.checks else []
 
 
 def failure_to_text(name: str, failure: Failure, width: int = WIDTH) -> str:

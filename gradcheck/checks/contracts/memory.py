@@ -1,0 +1,207 @@
+"""Whose memory is it? Nothing is changed that belongs to others, and results belong to their receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.checks.contracts.contract import Contract, Violation
+from gradcheck.checks.contracts.session import Session
+from gradcheck.checks.probe import Probe
+from gradcheck.numeric.space import Space, Vector
+from gradcheck.subject import Array, Trait
+
+#: What fresh memory is filled with, twice: entries that nobody writes then differ.
+_POISONS = (1.25e30, -3.75)
+_SMALL_POISONS = (1.25e4, -3.75)  # within the range of float16
+
+
+def mutation(session: Session) -> Iterator[Violation]:
+    """Primals, cotangents, outputs and constants are as they were after the forward and after the pullback."""
+    violations = list(_changes(session))
+    if violations:
+        session.probe.shields_arguments = True
+    yield from violations
+
+
+def _changes(session: Session) -> Iterator[Violation]:
+    linearization, before = session.linearization, session.before_pullback
+    for name, array in session.arrays().items():
+        yield from _difference("the forward", f"the primal {name!r}", array, before.arguments[name])
+    yield from _changed_constants(session.probe, before.constants)
+    for name, array in before.arguments.items():
+        found = _difference("the pullback", f"the primal {name!r}", array, linearization.arguments[name])
+        yield from (replace(violation, adopt=Trait("single-pullback")) for violation in found)
+    cotangents = _named("cotangent", linearization.form.cotangent(session.cotangent))
+    for name, array in _named("cotangent", session.given).items():
+        yield from _difference("the pullback", f"the {name}", cotangents[name], array)
+    outputs = dict(zip(_named("output", linearization.returned), _split(session), strict=True))
+    for name, array in _named("output", linearization.returned).items():
+        found = _difference("the pullback", f"the {name} of the forward", outputs[name], array)
+        yield from (replace(violation, adopt=Trait("single-pullback")) for violation in found)
+    for name, array in before.constants.items():
+        yield from _difference("the pullback", f"the constant {name!r}", array, session.probe.subject.constants[name])
+
+
+def _changed_constants(probe: Probe, after: Mapping[str, Array]) -> Iterator[Violation]:
+    declared = probe.subject.trait("forward-writes")
+    meant = () if declared is None else declared.primals or tuple(probe.constants)
+    for name, before in probe.constants.items():
+        if name not in meant:
+            how = f"; if that is meant, declare gradcheck.Trait('forward-writes', ({name!r},))"
+            yield from _difference("the forward", f"the constant {name!r}", before, after[name], how)
+
+
+def _difference(who: str, what: str, before: Array, after: Array, how: str = "") -> Iterator[Violation]:
+    if np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
+        return
+    index = tuple(int(i) for i in np.argwhere(np.asarray(before != after))[0])
+    place = f" at {list(index)}" if index else ""
+    yield Violation(
+        f"{who} changes {what} in place{place}, from {before[index]:.6g} to {after[index]:.6g}; "
+        f"its owner still needs it: work on a copy{how}"
+    )
+
+
+def alias(session: Session) -> Iterator[Violation]:
+    """Outputs and gradients share no memory with arguments, cotangents or each other."""
+    linearization = session.linearization
+    arguments = {f"the primal {name!r}": array for name, array in linearization.arguments.items()}
+    outputs = {f"the {name}": array for name, array in _named("output", linearization.returned).items()}
+    cotangents = {f"the {name}": array for name, array in _named("cotangent", session.given).items()}
+    gradients = {f"the gradient of {name!r}": array for name, array in session.returned.items()}
+    results = {**outputs, **gradients}
+    others = {**arguments, **cotangents}
+    while results:
+        name, array = results.popitem()
+        for other, memory in {**others, **results}.items():
+            if _share(array, memory):
+                yield Violation(
+                    f"{name} shares memory with {other}: writing into one changes the other; return a copy, or, if "
+                    f"callers never write into results, declare gradcheck.Trait('returns-views')"
+                )
+                return
+
+
+def _share(one: Array, other: Array) -> bool:
+    return bool(np.may_share_memory(one, other) and np.shares_memory(one, other))
+
+
+def uninitialised(session: Session) -> Iterator[Violation]:
+    """Every entry of outputs and gradients is written: none shows what its memory held before."""
+    found = find_unwritten(session.probe, session.cotangent)
+    if found is not None:
+        yield found
+
+
+def find_unwritten(probe: Probe, cotangent: Vector) -> Violation | None:
+    """Ask twice, with fresh memory filled with different numbers; return which entries show them.
+
+    What differs also when the number is the same is not deterministic, which is another fault.
+    """
+    poison, other_poison = _poisons(probe)
+    one = _answer_in_poisoned_memory(probe, cotangent, poison)
+    other = _answer_in_poisoned_memory(probe, cotangent, other_poison)
+    if all(_equal(one[what][1], other[what][1]).all() for what in one):
+        return None
+    same = _answer_in_poisoned_memory(probe, cotangent, poison)
+    for what, (space, vector) in one.items():
+        shown = _equal(vector, same[what][1]) & ~_equal(vector, other[what][1])
+        if not shown.any():
+            continue
+        name, index = space.locate(int(np.argmax(shown)))
+        part = space.part(name)
+        count = int(np.count_nonzero(shown[part.slice]))
+        array = f"output {name}" if what == "output" else f"the gradient of {name!r}"
+        return Violation(
+            f"{count} of {part.size} entries of {array} are never written, the first at {list(index)}: they show what "
+            f"their memory held before; np.zeros in the place of np.empty, or a loop to the end, mends it",
+            name if what == "gradient" else None,
+            index if what == "gradient" else None,
+            wrong_entries=count,
+            entries=part.size,
+            ends_contracts=True,
+        )
+    return None
+
+
+def _equal(one: Vector, other: Vector) -> Any:
+    return (one == other) | (np.isnan(one) & np.isnan(other))
+
+
+def _poisons(probe: Probe) -> tuple[float, float]:
+    return _POISONS if all(part.dtype.itemsize > 2 for part in probe.space) else _SMALL_POISONS
+
+
+def _answer_in_poisoned_memory(probe: Probe, cotangent: Vector, poison: float) -> dict[str, tuple[Space, Vector]]:
+    with poisoned_memory(poison):
+        linearization = probe.linearize()
+        gradients = linearization.pull(linearization.form.cotangent(cotangent), finite=False)
+    outputs = linearization.form.space, linearization.outputs
+    return {"output": outputs, "gradient": (linearization.space, linearization.space.join(gradients))}
+
+
+@contextmanager
+def poisoned_memory(poison: float) -> Iterator[None]:
+    """Fill the floating arrays that ``np.empty`` and ``np.empty_like`` make with a number that is not meant."""
+    empty, empty_like = np.empty, np.empty_like
+
+    def filled(make: Any) -> Any:
+        def poisoned(*args: Any, **kwargs: Any) -> Any:
+            array = make(*args, **kwargs)
+            if isinstance(array, np.ndarray) and array.dtype.kind in "fc":
+                array.fill(poison)
+            return array
+
+        return poisoned
+
+    np.empty, np.empty_like = filled(empty), filled(empty_like)  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        np.empty, np.empty_like = empty, empty_like  # type: ignore[misc]
+
+
+def overwritten(session: Session) -> Iterator[Violation]:
+    """What the first calls returned is what it was, after all the calls since."""
+    exempt = {*session.probe.limited("overwrites"), *session.probe.limited("accumulates")}
+    kept = session.space.split(session.first.gradient)
+    for name, array in session.returned.items():
+        if name not in exempt and not np.array_equal(kept[name], array):
+            yield Violation(
+                f"the gradient of {name!r} that one call returned was overwritten by a later call; return a new "
+                f"array, or declare gradcheck.Trait('overwrites', ({name!r},))",
+                name,
+            )
+    outputs = dict(zip(_named("output", session.linearization.returned), _split(session), strict=True))
+    for name, array in _named("output", session.linearization.returned).items():
+        if not np.array_equal(outputs[name], array):
+            yield Violation(
+                f"the {name} that one forward returned was overwritten by a later call: the next layer still needs "
+                f"it; return a new array"
+            )
+
+
+def _split(session: Session) -> list[Array]:
+    """The outputs of the first forward, as they were when it returned."""
+    return list(session.form.split(session.linearization.outputs).values())
+
+
+def _named(word: str, arrays: Any) -> dict[str, Array]:
+    if isinstance(arrays, tuple):
+        return {f"{word} {k}": np.asarray(array) for k, array in enumerate(arrays)}
+    return {word: np.asarray(arrays)}
+
+
+def _promises_own_memory(probe: Probe) -> bool:
+    return not probe.is_limited("returns-views")
+
+
+MUTATION = Contract("mutation", "nothing is changed that belongs to others", mutation)
+ALIAS = Contract("alias", "results share no memory", alias, _promises_own_memory)
+UNINITIALISED = Contract("uninitialised", "every entry is written", uninitialised)
+OVERWRITTEN = Contract("overwritten", "results stay as they were returned", overwritten)

@@ -1,0 +1,299 @@
+"""What the contract checks of one subject share: calls already made, a second point, how answers are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from gradcheck.checks.contracts.contract import Violation
+from gradcheck.checks.probe import Linearization, Probe, SubjectRaisedError
+from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.numeric.directions import signed_random
+from gradcheck.numeric.space import Part, Space, Vector, norm, rms
+from gradcheck.subject import Array
+
+#: Values closer than so many roundings of the largest entry are the same.
+_SAME = 2.0**10
+#: The same in float16, which has no more than 2^11 of them.
+_SAME_IN_HALF = 2.0**6
+#: Roundings of a cotangent that any pullback may make, whatever becomes of them later.
+_ENTRY_ROUNDINGS = 8.0
+#: Repetitions with other roundings from which an ill-conditioned result is told.
+SPREAD_DRAWS = 6
+#: A second point differs from the first by this factor where moving the entries around changes nothing.
+_SHRINK = 0.875
+
+Rounding: TypeAlias = Callable[[], Vector]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Outputs and gradients of one forward and pullback, as copies.
+
+    Attributes
+    ----------
+    outputs, gradient : Vector
+    """
+
+    outputs: Vector
+    gradient: Vector
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Two vectors that should be the same: the worst entry, and how many are wrong.
+
+    Attributes
+    ----------
+    name : str
+        Array of the worst entry.
+    index : tuple of int
+    seen, due : float
+    count, size : int
+        Wrong entries of that array, and all of its entries.
+    part : Part
+    """
+
+    name: str
+    index: tuple[int, ...]
+    seen: float
+    due: float
+    count: int
+    size: int
+    part: Part
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether both values are finite."""
+        return bool(np.isfinite(self.seen) and np.isfinite(self.due))
+
+    def __str__(self) -> str:
+        where = f" at {list(self.index)}" if self.index else ""
+        return f"{self.seen:.6g} instead of {self.due:.6g}{where}, {self.count} of {self.size} entries"
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """Copies of what belongs to others, after the first forward and before its pullback.
+
+    Attributes
+    ----------
+    arguments, constants : dict of str to ndarray
+    """
+
+    arguments: dict[str, Array]
+    constants: dict[str, Array]
+
+    @classmethod
+    def of(cls, probe: Probe, linearization: Linearization) -> Belongings:
+        """Copy them."""
+        arguments = {name: np.array(array) for name, array in linearization.arguments.items()}
+        return cls(arguments, {name: np.array(array) for name, array in probe.subject.constants.items()})
+
+
+class Session:
+    """The calls that contract checks share.
+
+    Attributes
+    ----------
+    setting : Setting
+    probe : Probe
+    linearization : Linearization
+        The first ``vjp`` of the subject.
+    before_pullback : Belongings
+    cotangent, other_cotangent : Vector
+        Two cotangents that weight every output.
+    given : ndarray or tuple of ndarray
+        The cotangents that the first pullback was given.
+    returned : dict of str to ndarray
+        The very gradients that it returned.
+    first : Answer
+        Outputs and gradients of the first forward and pullback.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.probe: Probe = setting.probe
+        self.linearization = setting.linearization
+        self.before_pullback = Belongings.of(self.probe, self.linearization)
+        # A generator of its own, so that differences draw the same with and without contracts.
+        self.rng = setting.rng.spawn(1)[0]
+        self.cotangent = self._draw()
+        self.other_cotangent = self._draw()
+        self.given = self.linearization.form.cotangent(self.cotangent)
+        self.returned = self.linearization.pull(self.given)
+        self.first = Answer(self.linearization.outputs.copy(), self.space.join(self.returned))
+
+    @property
+    def space(self) -> Space:
+        """The gradients as one vector."""
+        return self.probe.space
+
+    @property
+    def form(self) -> Space:
+        """The outputs as one vector."""
+        return self.linearization.form.space
+
+    @cached_property
+    def again(self) -> Vector | SubjectRaisedError:
+        """What the first pullback makes of equal cotangents when it is called a second time."""
+        try:
+            return self.linearization.pullback(self.cotangent)
+        except SubjectRaisedError as error:
+            return error
+
+    @cached_property
+    def growing(self) -> tuple[str, ...]:
+        """The primals whose gradient grows by the same amount with every pullback."""
+        first, second = self.first.gradient, self.again
+        if isinstance(second, SubjectRaisedError) or np.array_equal(first, second):
+            return ()
+        third = self.linearization.pullback(self.cotangent)
+        return tuple(part.name for part in self.space if self._grows(*(v[part.slice] for v in (first, second, third))))
+
+    def _grows(self, first: Vector, second: Vector, third: Vector) -> bool:
+        allowed = self.unit * np.abs(third).max()
+        steps = second - first, third - second
+        return bool(np.abs(steps[0]).max() > allowed >= np.abs(steps[1] - steps[0]).max())
+
+    @cached_property
+    def afresh(self) -> Answer:
+        """Outputs and gradients of a new forward with the same arguments, and its pullback."""
+        return self.answer(self.probe.linearize(), self.cotangent)
+
+    @cached_property
+    def second_point(self) -> Vector:
+        """Another point in the domain of the subject: the entries of each primal moved along by one place."""
+        moved = self.probe.point.copy()
+        for part in self.space:
+            moved[part.slice] = np.roll(moved[part.slice], 1)
+        if np.array_equal(moved, self.probe.point):
+            moved *= _SHRINK
+        return self.space.round(moved)
+
+    def forget(self) -> None:
+        """Let the shared calls be made anew, since what they returned was no answer to their own question."""
+        self.returned = self.linearization.pull(self.linearization.form.cotangent(self.cotangent))
+        self.first = Answer(self.first.outputs, self.space.join(self.returned))
+        for call in ("again", "growing", "afresh"):
+            self.__dict__.pop(call, None)
+
+    def answer(self, linearization: Linearization, cotangent: Vector) -> Answer:
+        """Return the outputs of a linearization and its gradient for a cotangent."""
+        return Answer(linearization.outputs.copy(), linearization.pullback(cotangent))
+
+    def mismatch(self, space: Space, seen: Vector, due: Vector, rounding: Rounding | None = None) -> Mismatch | None:
+        """Return where two vectors differ by more than rounding, or None.
+
+        Parameters
+        ----------
+        space : Space
+            Names the entries.
+        seen, due : Vector
+        rounding : callable, optional
+            Returns how far rounding may have moved each entry: asked only where they differ by more than a few
+            roundings of the largest entry. Default: not at all.
+        """
+        if np.array_equal(seen, due):
+            return None
+        error = np.abs(seen - due)
+        allowed = np.zeros(space.size)
+        for part in space:
+            allowed[part.slice] = self.unit * np.abs(due[part.slice]).max(initial=0.0)
+        wrong = ~(error <= allowed)
+        if wrong.any() and rounding is not None:
+            wrong = ~(error <= allowed + rounding())
+        if not wrong.any():
+            return None
+        position = int(np.argmax(np.where(wrong, np.nan_to_num(error, nan=np.inf), -1.0)))
+        part = next(part for part in space if position < part.stop)
+        name, index = space.locate(position)
+        count = int(np.count_nonzero(wrong[part.slice]))
+        return Mismatch(name, index, float(seen[position]), float(due[position]), count, part.size, part)
+
+    def compare(
+        self, seen: Answer, due: Answer | None = None, rounding: Callable[[], Answer] | None = None
+    ) -> Mismatch | None:
+        """Return where an answer differs by more than rounding, outputs first.
+
+        Parameters
+        ----------
+        seen, due : Answer
+            Default of `due`: the answer of the first forward and pullback.
+        rounding : callable, optional
+            Returns the rounding of each entry. Default: that of the first answer.
+        """
+        due, rounding = due or self.first, rounding or (lambda: self.rounding)
+        outputs = self.mismatch(self.form, seen.outputs, due.outputs, lambda: rounding().outputs)
+        return outputs or self.mismatch(self.space, seen.gradient, due.gradient, lambda: rounding().gradient)
+
+    def compare_gradients(self, seen: Vector, due: Vector | None = None) -> Mismatch | None:
+        """Return where gradients differ from those of the first pullback (or from `due`) by more than rounding."""
+        due = self.first.gradient if due is None else due
+        return self.mismatch(self.space, seen, due, lambda: self.rounding.gradient)
+
+    @property
+    def unit(self) -> float:
+        """Relative difference up to which values are the same without a second look."""
+        precision = self.probe.analytic_precision
+        return precision.unit * (_SAME if precision.unit < 1e-6 else _SAME_IN_HALF)
+
+    @cached_property
+    def rounding(self) -> Answer:
+        """How far rounding alone moves each output and gradient entry."""
+        return self.rounding_at(self.probe.point, self.cotangent)
+
+    def rounding_at(self, point: Vector, cotangent: Vector) -> Answer:
+        """Measure how far rounding alone moves each output and each entry of the gradient at a point.
+
+        The spread over inputs a few roundoffs apart shows what is ill-conditioned, and ties that rounding breaks.
+        """
+        draws = [self.rounded_anew(point, cotangent)[2] for _ in range(SPREAD_DRAWS)]
+        return Answer(
+            2 * SIGMAS * np.std([draw.outputs for draw in draws], axis=0, ddof=1),
+            2 * SIGMAS * np.std([draw.gradient for draw in draws], axis=0, ddof=1) + self.floor,
+        )
+
+    @property
+    def floor(self) -> float:
+        """Rounding of a gradient entry that no change of the inputs shows, such as that of ``1 - p`` near ``p = 1``."""
+        size = max(1.0, rms(self.linearization.outputs)) * norm(self.cotangent)
+        return _ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * size
+
+    def violation(self, found: Mismatch, sentence: str, **more: Any) -> Violation:
+        """Return a violation with the evidence of a mismatch; an output is no primal."""
+        about_gradient = found.part in self.space.parts
+        primal = found.name if about_gradient else None
+        return Violation(
+            sentence,
+            primal,
+            found.index if about_gradient else None,
+            found.count,
+            found.size,
+            **more,
+        )
+
+    def named(self, found: Mismatch) -> str:
+        """Return ``the gradient of 'x'`` or ``the output`` for the array of a mismatch."""
+        if found.part in self.space.parts:
+            return f"the gradient of {found.name!r}"
+        return f"output {found.name}" if self.linearization.form.is_tuple else "the output"
+
+    def arrays(self, point: Vector | None = None) -> dict[str, Array]:
+        """Return the primals (or another point) as new arrays."""
+        vector = self.probe.point if point is None else point
+        return {name: np.array(array) for name, array in self.space.split(vector).items()}
+
+    def _draw(self) -> Vector:
+        return self.form.round(signed_random(self.form.size, self.rng))
+
+    def rounded_anew(self, point: Vector, cotangent: Vector) -> tuple[Vector, Vector, Answer]:
+        """Return a point and a cotangent a few roundoffs away, and the answer there."""
+        unit = 2 * self.probe.analytic_precision.unit
+        moved = self.space.round(point * (1 + unit * self.rng.uniform(-1, 1, self.space.size)))
+        weights = self.form.round(cotangent * (1 + unit * self.rng.uniform(-1, 1, self.form.size)))
+        return moved, weights, self.answer(self.probe.linearize(moved), weights)

@@ -1,0 +1,70 @@
+"""Is the gradient right at a second point too, which the same object is taken to? Caches filled once show there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradcheck.checks.contracts.session import Session
+from gradcheck.checks.gradient import GradientEvidence, check_gradient
+from gradcheck.checks.probe import FormError, SubjectRaisedError
+from gradcheck.checks.projected import Pulled, compare, difference, noise_floor
+from gradcheck.checks.setting import Setting
+from gradcheck.numeric.precision import DOUBLE
+
+#: What is left of another point is wrong by much of its size; finer errors are the affair of the first point.
+_ROUGHLY = 1e-2
+
+
+@dataclass(frozen=True)
+class SecondPoint:
+    """What was wrong at the second point.
+
+    Attributes
+    ----------
+    setting : Setting
+    evidence : GradientEvidence
+    unmoved : tuple of str
+        The primals whose gradient there is, bit for bit, that of the first point.
+    """
+
+    setting: Setting
+    evidence: GradientEvidence
+    unmoved: tuple[str, ...]
+
+
+def check_second_point(session: Session, take_apart: bool) -> SecondPoint | None:
+    """Compare the gradient at a second point with differences there; return what is wrong, or None.
+
+    Notes
+    -----
+    One test with two forwards; only where it disagrees, and no kink is in the way, the gradient is examined like that
+    of the first point. A forward without float64 is left alone: there every gradient would have to be examined.
+    """
+    probe = session.probe
+    if session.setting.function.precision is not DOUBLE:
+        return None
+    try:
+        setting = Setting.of(probe, session.rng, session.second_point)
+        if _agrees(setting):
+            return None
+        evidence = check_gradient(setting, trials=1, take_apart=take_apart)
+    except (FormError, SubjectRaisedError):
+        return None  # the second point is outside the domain of the subject
+    if not evidence.is_wrong:
+        return None
+    there = setting.linearization.pullback(session.cotangent)
+    here = session.first.gradient
+    unmoved = tuple(
+        part.name for part in session.space if here[part.slice].any() and (here[part.slice] == there[part.slice]).all()
+    )
+    return SecondPoint(setting, evidence, unmoved)
+
+
+def _agrees(setting: Setting) -> bool:
+    """Whether one test agrees roughly, or meets a kink, of which nothing can be said here."""
+    moved = difference(setting.function, setting.point, setting.outputs, setting.tangent())
+    cotangent = setting.cotangent()
+    gradient = setting.linearization.pullback(cotangent)
+    pulled = Pulled(cotangent, gradient, setting.sizes(gradient))
+    test = compare(pulled, moved, setting.names, setting.probe.analytic_precision, noise_floor(setting.outputs))
+    return moved.kinked or abs(test.analytic - test.numeric) <= max(test.tolerance, _ROUGHLY * test.scale)

@@ -1,0 +1,90 @@
+"""Exact identities that families of layers obey, whatever the cotangent g; d is what the pullback makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradcheck.subject import Array, Arrays, Law
+
+
+def euler(weight: str, x: str, bias: str | None = None) -> tuple[Law, ...]:
+    """Return Euler's identity of a layer that is linear in its weight and in its input, and one with its outputs.
+
+    Both sides of the first are ``Σ g·(y - b)``; the second says which of the two gradients is at fault.
+    """
+    names = (weight, x, bias) if bias else (weight, x)
+
+    def pair(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001 - every law has this signature
+        return _sum((p[weight] * d[weight]).ravel(), -(p[x] * d[x]).ravel())
+
+    def whole(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:
+        parts = [(p[weight] * d[weight]).ravel(), -(g * y).ravel()]
+        return _sum(*parts, (p[bias] * d[bias]).ravel()) if bias else _sum(*parts)
+
+    formula = f"⟨{weight}, d{weight}⟩ = ⟨{x}, d{x}⟩"
+    shift = f" - ⟨{bias}, d{bias}⟩" if bias else ""
+    return (
+        Law(f"euler-{weight}-{x}", formula, pair, (weight, x)),
+        Law(f"euler-{weight}", f"⟨{weight}, d{weight}⟩ = ⟨g, y⟩{shift}", whole, tuple(n for n in names if n != x)),
+    )
+
+
+def homogeneous(x: str = "x") -> Law:
+    """Return Euler's identity of a layer with ``f(t·x) = t·f(x)`` for t > 0."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:
+        return _sum((p[x] * d[x]).ravel(), -(g * y).ravel())
+
+    return Law(f"euler-{x}", f"⟨{x}, d{x}⟩ = ⟨g, y⟩", terms, (x,))
+
+
+def bias_is_summed(bias: str, axis: int) -> Law:
+    """Return the law of a bias that is added along one axis of the output: its gradient sums g over all others."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
+        by_channel = np.moveaxis(g, axis, 0)
+        return np.concatenate([d[bias][:, None], -by_channel.reshape(len(by_channel), -1)], axis=1)
+
+    return Law(f"sum-{bias}", f"d{bias} is g, summed over all axes but that of {bias}", terms, (bias,))
+
+
+def moves(x: str = "x") -> Law:
+    """Return the law of a layer that only moves entries: its gradient holds the cotangent's."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
+        return np.stack([d[x].ravel(), -np.asarray(g).ravel()], axis=1)
+
+    return Law(f"moves-{x}", f"d{x} is g in another shape", terms, (x,))
+
+
+def shares_sum(counts: Array | None = None, x: str = "x") -> Law:
+    """Return the law of pooling: in each sample and channel, dx sums up to what g gives away.
+
+    Parameters
+    ----------
+    counts : ndarray, optional
+        For every place of a map the share of g that entries of the input receive, where others fall into the padding.
+    x : str
+    """
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
+        maps = d[x].shape[:2]
+        given = g if counts is None else g * counts
+        return np.concatenate([d[x].reshape(*maps, -1), -given.reshape(*maps, -1)], axis=2)
+
+    return Law(f"sum-{x}", f"Σ d{x} = Σ g (what falls into the padding left out), per sample and channel", terms, (x,))
+
+
+def rows_sum_to_zero(axis: int, x: str = "x") -> Law:
+    """Return the law of a softmax along one axis: adding the same to all its logits changes nothing."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
+        return np.moveaxis(d[x], axis, -1)
+
+    return Law(f"zero-sum-{x}", f"Σ d{x} = 0 over the classes of each sample", terms, (x,))
+
+
+def _sum(*parts: Array) -> Array:
+    return np.concatenate(parts)
