@@ -6,6 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -23,6 +24,8 @@ from gradcheck.suite import Suite
 SHRINK_SECONDS = 20.0
 #: A kind of which more cases than this share could not be judged is inconclusive.
 INCONCLUSIVE_SHARE = 0.1
+#: What is looked at first where a case fails several checks.
+_VALUES = ("gradient", "kink")
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,8 @@ def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectRep
     for case in corners:
         tally.add(case)
         progress.advance()
-    smallest = _draw(tally, options, progress) or tally.first_failing
-    failures = tally.take_apart(smallest) if smallest else ()
+    _draw(tally, options, progress)
+    failures = tally.take_apart()
     return replace(tally.report(failures), seconds=time.perf_counter() - begun)
 
 
@@ -192,18 +195,21 @@ class _Tally:
         self._checks: dict[str, Evaluations] = {}
         self._limits: set[str] = set()
         self._without: dict[str, str] = {}
-        self.first_failing: Case | None = None
+        self._failing: dict[str, Case] = {}
 
     @property
     def cases(self) -> int:
         return sum(self._verdicts.values())
 
-    def is_bad(self, case: Case) -> bool:
-        """Check a case without counting it."""
-        return self._check(case)[0].verdict in ("failed", "error")
+    def fails(self, case: Case, check: str) -> bool:
+        """Return whether a case fails a check, without counting it; one that does is the example of it from now on."""
+        failed = any(failure.check == check for failure in self._check(case)[0].failures)
+        if failed:
+            self._failing[check] = case
+        return failed
 
-    def add(self, case: Case) -> bool:
-        """Check a case and count it; return whether it failed."""
+    def add(self, case: Case) -> str | None:
+        """Check a case and count it; return the check that it fails: that of the gradient first."""
         report, names = self._check(case)
         self._verdicts[report.verdict] += 1
         self._limits |= set(report.limits)
@@ -221,10 +227,10 @@ class _Tally:
             self._unclear += 1
             for note in report.notes:
                 self._notes[note] = self._notes.get(note, 0) + 1
-        failed = report.verdict in ("failed", "error")
-        if failed and self.first_failing is None:
-            self.first_failing = case
-        return failed
+        failed = sorted((failure.check for failure in report.failures), key=lambda check: check not in _VALUES)
+        for check in failed:
+            self._failing.setdefault(check, case)
+        return failed[0] if failed else None
 
     def report(self, failures: tuple[Failure, ...]) -> SubjectReport:
         """Return the sum; `failures` come from the smallest failing case."""
@@ -247,11 +253,17 @@ class _Tally:
             dict(self._without),
         )
 
-    def take_apart(self, case: Case) -> tuple[Failure, ...]:
-        """Check a failing case again, in full."""
-        report = check_case(self._suite, case, self._options.dtype, self._options.settings)
-        self._book(report)
-        return report.failures
+    def take_apart(self) -> tuple[Failure, ...]:
+        """Check the example of each failed check again, in full."""
+        failures: dict[str, tuple[Failure, ...]] = {}
+        for check, case in sorted(self._failing.items(), key=lambda item: item[0] not in _VALUES):
+            if check in failures:
+                continue
+            report = check_case(self._suite, case, self._options.dtype, self._options.settings)
+            self._book(report)
+            for name in dict.fromkeys(failure.check for failure in report.failures):
+                failures.setdefault(name, tuple(one for one in report.failures if one.check == name))
+        return tuple(failure for found in failures.values() for failure in found)
 
     def _check(self, case: Case) -> tuple[SubjectReport, frozenset[str]]:
         report, names = _check_built(self._suite, case, self._options.dtype, self._settings)
@@ -299,15 +311,16 @@ class _OutOfTime(BaseException):
     """Ends the search for a smaller failing case."""
 
 
-def _draw(tally: _Tally, options: Options, progress: Progress) -> Case | None:
-    """Draw cases; where one fails, return the smallest failing case that shrinking finds."""
+def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
+    """Draw cases; where one fails, search for the smallest that fails the same check."""
     if options.examples == 0:
-        return None
+        return
     from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
     from hypothesis import strategies as st
 
     kind = tally._suite.kind
     smallest: Case | None = None
+    check: str | None = None
     deadline = float("inf")
 
     @seed(options.seed)
@@ -323,23 +336,21 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> Case | None:
     )
     @given(kind.configs(), st.sampled_from(kind.regimes), st.integers(0, 2**31 - 1))
     def one_case(config: object, regime: str, case_seed: int) -> None:
-        nonlocal smallest, deadline
+        nonlocal smallest, check, deadline
         case = Case(kind, config, regime, case_seed)  # type: ignore[arg-type]
-        if smallest is None:
-            failed = tally.add(case)
+        if check is None:
+            check = tally.add(case)
+            failed = check is not None
             progress.advance()
             deadline = time.monotonic() + SHRINK_SECONDS
         else:
             # Only shrinking comes here; the smallest failing case so far is kept.
             if time.monotonic() > deadline:
                 raise _OutOfTime
-            failed = case == smallest or tally.is_bad(case)
+            failed = case == smallest or tally.fails(case, check)
         if failed:
             smallest = case
             raise _CaseFailedError
 
-    try:
+    with suppress(_CaseFailedError, _OutOfTime):
         one_case()
-    except (_CaseFailedError, _OutOfTime):
-        return smallest
-    return None

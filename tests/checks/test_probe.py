@@ -6,6 +6,7 @@ from support.layers import affine, relu, softmax_cross_entropy, spoiled, subject
 
 import gradcheck
 from gradcheck.checks.probe import Probe
+from gradcheck.reports.report import Evaluations
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
 
@@ -85,10 +86,18 @@ def test_calls_are_counted_exactly():
 
     rng = np.random.default_rng(0)
     primals = {"x": X, "w": rng.standard_normal((4, 3)), "b": rng.standard_normal(4)}
-    for contracts, expected in [(False, (5, 2)), (True, (9, 3))]:
+    for contracts, expected in [(False, (5, 2)), (True, (29, 29))]:
         forwards.clear(), pullbacks.clear()
         evaluations = gradcheck.check(subject(counted, **primals), contracts=contracts).subjects[0].evaluations
         assert (len(forwards), len(pullbacks)) == (evaluations.forward, evaluations.pullback) == expected
+
+
+def test_the_calls_of_each_check_add_up():
+    rng = np.random.default_rng(0)
+    given = gradcheck.check(subject(affine, x=X, w=rng.standard_normal((4, 3)), b=rng.standard_normal(4))).subjects[0]
+    assert sum(given.checks.values(), start=Evaluations()) == given.evaluations
+    assert given.checks["gradient"] == Evaluations(5, 2)
+    assert given.checks["alias"] == Evaluations(0, 0)
 
 
 def test_a_subject_may_spoil_the_arrays_it_is_given():
@@ -103,7 +112,8 @@ def test_a_subject_may_spoil_the_arrays_it_is_given():
 
         return y, pullback
 
-    assert gradcheck.check(subject(spoiling, x=X)).passed
+    report = gradcheck.check(subject(spoiling, x=X))
+    assert {failure.check for failure in report.failures} == {"mutation"}, "the gradient itself is right"
 
 
 def test_a_buffer_that_is_used_again_does_not_fool_the_differences():
@@ -114,7 +124,8 @@ def test_a_buffer_that_is_used_again_does_not_fool_the_differences():
         y = buffer.copy()
         return buffer, lambda g: {"x": g * (1 - y * y)}
 
-    assert gradcheck.check(subject(reusing, x=X)).passed
+    report = gradcheck.check(subject(reusing, x=X))
+    assert {failure.check for failure in report.failures} == {"overwritten"}, "the gradient itself is right"
 
 
 def test_several_outputs_and_a_scalar_output():

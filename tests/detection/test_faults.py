@@ -109,8 +109,9 @@ def test_exhaustive_compares_every_entry(rng):
 
 def test_a_batch_axis_that_is_not_one_is_not_believed(rng):
     traits = [gradcheck.Trait("batch-separable", ("x",))]
+    off = dict.fromkeys(("batch-exchange", "batch-order", "empty-batch"), "the differences are tested")
     given = {"x": rng.standard_normal((7, 3)), "gamma": rng.standard_normal(3), "beta": rng.standard_normal(3)}
-    report = gradcheck.check(subject(batch_norm, traits=traits, **given), exhaustive=True)
+    report = gradcheck.check(subject(batch_norm, traits=traits, **given), exhaustive=True, without=off)
     assert report.passed, report
 
 

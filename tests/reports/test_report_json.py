@@ -101,7 +101,7 @@ def test_fields_stand_in_the_documented_order(report: Report) -> None:
     assert list(data) == ["schema", "gradcheck", "seed", "subjects"]
     assert list(subject) == [
         *("name", "kind", "verdict", "cases", "seconds", "evaluations", "resolution", "masked", "conditions"),
-        *("failures", "notes", "vacuous"),
+        *("failures", "notes", "vacuous", "checks", "limits", "without"),
     ]
     assert list(subject["failures"][0]) == [
         *("check", "case", "primal", "index", "analytic", "numeric", "error_bar", "wrong_entries", "entries"),

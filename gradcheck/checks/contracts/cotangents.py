@@ -11,11 +11,13 @@ from gradcheck.checks.contracts.session import Mismatch, Session
 from gradcheck.checks.probe import FormError
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
 from gradcheck.numeric.space import Vector
+from gradcheck.subject import Trait
 
 #: The combination of two cotangents that is tried: no power of two, so that nothing is exact by chance.
 _FIRST, _OTHER = 3.0, -0.7
 #: Small and large cotangents: powers of two, with which an honest pullback is exact.
 _FACTORS = {DOUBLE: (2.0**-30, 2.0**30), SINGLE: (2.0**-12, 2.0**12), HALF: (2.0**-3, 2.0**3)}
+_DECLARED = {SINGLE: "single-precision", HALF: "half-precision"}
 #: Relative errors that computing in a lower precision makes: so many of its roundings.
 _FEWEST, _MOST = 2.0**-6, 2.0**4
 
@@ -30,7 +32,7 @@ def linear_in_cotangent(session: Session) -> Iterator[Violation]:
     if found is not None:
         yield found
         return
-    for factor in _FACTORS[session.probe.analytic_precision]:
+    for factor in _FACTORS[session.precision]:
         scaled = form.round(factor * session.cotangent)
         try:
             seen = session.linearization.pullback(scaled)
@@ -69,8 +71,8 @@ def _unequal(session: Session, seen: Vector, one: Vector, two: Vector, combinati
     return session.violation(
         found,
         f"the pullback is linear in its cotangent only as far as {lower.dtype} goes, {found}: it computes the gradient "
-        f"of {found.name!r} in {lower.dtype} somewhere, although its arguments are "
-        f"{session.probe.analytic_precision.dtype}",
+        f"of {found.name!r} in {lower.dtype} somewhere, although its arguments are {session.precision.dtype}; if the "
+        f"whole layer is meant to, declare gradcheck.{Trait(_DECLARED[lower])}",
         check="precision",
     )
 
@@ -78,7 +80,7 @@ def _unequal(session: Session, seen: Vector, one: Vector, two: Vector, combinati
 def _lower_precision(session: Session, relative: float) -> Precision | None:
     """Return the precision whose roundings are as large as a relative error, if it is lower than the subject's."""
     for lower in (SINGLE, HALF):
-        if lower.unit > session.probe.analytic_precision.unit and _FEWEST <= relative / lower.unit <= _MOST:
+        if lower.unit > session.precision.unit and _FEWEST <= relative / lower.unit <= _MOST:
             return lower
     return None
 

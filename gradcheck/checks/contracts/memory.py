@@ -73,18 +73,24 @@ def alias(session: Session) -> Iterator[Violation]:
     arguments = {f"the primal {name!r}": array for name, array in linearization.arguments.items()}
     outputs = {f"the {name}": array for name, array in _named("output", linearization.returned).items()}
     cotangents = {f"the {name}": array for name, array in _named("cotangent", session.given).items()}
-    gradients = {f"the gradient of {name!r}": array for name, array in session.returned.items()}
-    results = {**outputs, **gradients}
-    others = {**arguments, **cotangents}
-    while results:
-        name, array = results.popitem()
-        for other, memory in {**others, **results}.items():
-            if _share(array, memory):
-                yield Violation(
-                    f"{name} shares memory with {other}: writing into one changes the other; return a copy, or, if "
-                    f"callers never write into results, declare gradcheck.Trait('returns-views')"
-                )
-                return
+    known = {**arguments, **cotangents}
+    for name, array in outputs.items():
+        yield from _sharing(f"{name} of the forward", None, array, known)
+        known[name] = array
+    for name, array in session.returned.items():
+        yield from _sharing(f"the gradient of {name!r}", name, array, known)
+        known[f"the gradient of {name!r}"] = array
+
+
+def _sharing(what: str, primal: str | None, array: Array, known: Mapping[str, Array]) -> Iterator[Violation]:
+    for other, memory in known.items():
+        if _share(array, memory):
+            yield Violation(
+                f"{what} shares memory with {other}: writing into one changes the other; return a copy, or, if "
+                f"callers never write into results, declare gradcheck.{Trait('returns-views')}",
+                primal,
+            )
+            return
 
 
 def _share(one: Array, other: Array) -> bool:

@@ -13,6 +13,7 @@ from gradcheck.checks.contracts.contract import Violation
 from gradcheck.checks.probe import Linearization, Probe, SubjectRaisedError
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.directions import signed_random
+from gradcheck.numeric.precision import HALF, Precision
 from gradcheck.numeric.space import Part, Space, Vector, norm, rms
 from gradcheck.subject import Array
 
@@ -149,11 +150,10 @@ class Session:
     @cached_property
     def growing(self) -> tuple[str, ...]:
         """The primals whose gradient grows by the same amount with every pullback."""
-        first, second = self.first.gradient, self.again
-        if isinstance(second, SubjectRaisedError) or np.array_equal(first, second):
+        if isinstance(self.again, SubjectRaisedError) or np.array_equal(self.first.gradient, self.again):
             return ()
-        third = self.linearization.pullback(self.cotangent)
-        return tuple(part.name for part in self.space if self._grows(*(v[part.slice] for v in (first, second, third))))
+        three = [self.linearization.pullback(self.cotangent) for _ in range(3)]
+        return tuple(part.name for part in self.space if self._grows(*(vector[part.slice] for vector in three)))
 
     def _grows(self, first: Vector, second: Vector, third: Vector) -> bool:
         allowed = self.unit * np.abs(third).max()
@@ -237,10 +237,15 @@ class Session:
         return self.mismatch(self.space, seen, due, lambda: self.rounding.gradient)
 
     @property
+    def precision(self) -> Precision:
+        """The precision of the gradients: that of the primals, or a lower one that the subject declares."""
+        declared, promised = self.probe.declared_precision, self.probe.analytic_precision
+        return declared if declared is not None and declared.unit > promised.unit else promised
+
+    @property
     def unit(self) -> float:
         """Relative difference up to which values are the same without a second look."""
-        precision = self.probe.analytic_precision
-        return precision.unit * (_SAME if precision.unit < 1e-6 else _SAME_IN_HALF)
+        return self.precision.unit * (_SAME if self.precision is not HALF else _SAME_IN_HALF)
 
     @cached_property
     def rounding(self) -> Answer:
@@ -262,7 +267,7 @@ class Session:
     def floor(self) -> float:
         """Rounding of a gradient entry that no change of the inputs shows, such as that of ``1 - p`` near ``p = 1``."""
         size = max(1.0, rms(self.linearization.outputs)) * norm(self.cotangent)
-        return _ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * size
+        return _ENTRY_ROUNDINGS * self.precision.unit * size
 
     def violation(self, found: Mismatch, sentence: str, **more: Any) -> Violation:
         """Return a violation with the evidence of a mismatch; an output is no primal."""
@@ -293,7 +298,7 @@ class Session:
 
     def rounded_anew(self, point: Vector, cotangent: Vector) -> tuple[Vector, Vector, Answer]:
         """Return a point and a cotangent a few roundoffs away, and the answer there."""
-        unit = 2 * self.probe.analytic_precision.unit
+        unit = 2 * self.precision.unit
         moved = self.space.round(point * (1 + unit * self.rng.uniform(-1, 1, self.space.size)))
         weights = self.form.round(cotangent * (1 + unit * self.rng.uniform(-1, 1, self.form.size)))
         return moved, weights, self.answer(self.probe.linearize(moved), weights)
