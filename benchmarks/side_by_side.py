@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gradcheck
+from gradcheck.kinds.laws import bias_is_summed, euler
 from reference_layers import Conv2d
 
 ROUNDS = 15
@@ -74,7 +75,8 @@ class Problem:
             return output, pullback
 
         traits = frozenset({gradcheck.Trait("batch-separable", ("x",))})
-        return gradcheck.Subject("conv", self.primals, vjp, lambda p: self.forward(*p.values())[0], traits)
+        laws = (*euler("weight", "x", "bias"), bias_is_summed("bias", 1))
+        return gradcheck.Subject("conv", self.primals, vjp, lambda p: self.forward(*p.values())[0], traits, laws=laws)
 
 
 Check = Callable[[], object]
@@ -97,7 +99,7 @@ def gradcheck_rows(problem: Problem) -> dict[str, Check]:
     return {
         "gradcheck projected, one trial": lambda: gradcheck.check(subject, contracts=False, trials=1),
         "gradcheck projected (two trials)": lambda: gradcheck.check(subject, contracts=False),
-        "gradcheck default": lambda: gradcheck.check(subject),
+        "gradcheck default (contracts, laws)": lambda: gradcheck.check(subject),
         "gradcheck entry by entry": lambda: gradcheck.check(subject, contracts=False, exhaustive=True),
         "plain loop (numeric_gradient)": plain_loop,
     }

@@ -23,6 +23,7 @@ from gradcheck.reports.json import case_from_dict, parse_json
 from gradcheck.reports.report import CaseId, Report, SubjectReport, Verdict
 from gradcheck.reports.text import (
     WIDTH,
+    checks_to_lines,
     format_seconds,
     format_share,
     format_short,
@@ -163,6 +164,25 @@ _dtype = click.option(
     metavar="|".join(_PRECISIONS),
     help="Precision of the arrays (default: as given).",
 )
+
+
+def _reasons(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Checks that are switched off, each with its reason."""
+    from gradcheck.checks.stages import require_known
+
+    without = {}
+    for value in values:
+        check, equals, reason = value.partition("=")
+        if not equals or not reason.strip():
+            raise click.BadParameter(f"expected CHECK=REASON, got {value!r}", ctx, param)
+        without[check] = reason
+    try:
+        require_known(without)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    return without
+
+
 _exhaustive = click.option("--exhaustive", is_flag=True, help="Compare every entry with its own difference too (slow).")
 
 
@@ -180,6 +200,13 @@ def cli() -> None:
 )
 @_dtype
 @_exhaustive
+@click.option(
+    "--without",
+    multiple=True,
+    callback=_reasons,
+    metavar="CHECK=REASON",
+    help="Do without a check; reports show the reason. Can be given several times.",
+)
 @click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write the report as JSON.")
 @click.option("--junit", "junit_file", callback=_output_file, metavar="FILE", help="Write the report as JUnit XML.")
 def verify(
@@ -188,6 +215,7 @@ def verify(
     seed: int,
     dtype: str | None,
     exhaustive: bool,
+    without: dict[str, str],
     json_file: Path | None,
     junit_file: Path | None,
 ) -> int:
@@ -205,7 +233,7 @@ def verify(
         raise click.UsageError(f"expected two files for --json and --junit, got {str(json_file)!r} for both")
     items = _load(targets or (REFERENCE,))
     with _Bar(len(items)) as bar:
-        report = run_campaign(items, Options(examples, seed, dtype, exhaustive), bar)
+        report = run_campaign(items, Options(examples, seed, dtype, exhaustive, without=without), bar)
     _show(report)
     _write(json_file, report.to_json)
     _write(junit_file, lambda: _junit(report))
@@ -230,7 +258,8 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -
     checked = check_case(suite, _case_of(suite, data), dtype, options.settings)
     report = Report(data.seed, (checked,))
     console = _console()
-    _plain(console, report_to_text(report, min(console.width, WIDTH)))
+    width = min(console.width, WIDTH)
+    _plain(console, "\n".join([report_to_text(report, width), "", *checks_to_lines(checked, width)]))
     return _PASSED if report.passed else _NOT_PASSED
 
 
@@ -378,8 +407,8 @@ def _show(report: Report) -> None:
     for subject in report.subjects:
         if subject.verdict != "passed":
             _plain(console, f"\n{subject_to_text(subject, width)}")
-        elif subject.notes:
-            _plain(console, "\n" + "\n".join([f"{printable(subject.name)}: passed", *notes_to_lines(subject, width)]))
+        elif notes := notes_to_lines(subject, width):
+            _plain(console, "\n" + "\n".join([f"{printable(subject.name)}: passed", *notes]))
     console.print()
     console.print(Text(summary(report), style=_COLOURS[report.verdict]), soft_wrap=True)
 

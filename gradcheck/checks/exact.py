@@ -11,7 +11,7 @@ from gradcheck.checks.probe import FormError, SubjectRaisedError
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.function import evaluate_pair
 from gradcheck.numeric.ladder import a_priori_noise
-from gradcheck.numeric.space import Vector, norm
+from gradcheck.numeric.space import Vector, is_finite, norm
 
 #: Relative error that long sums may make on either side, beside the rounding of the outputs.
 TOLERANCE = 1e-12
@@ -69,8 +69,7 @@ def _exact_test(setting: Setting, names: tuple[str, ...], tangent: Vector) -> Ex
     if moved is None:
         return None
     slope, taken, error = moved
-    cotangent = setting.cotangent()
-    gradient = setting.linearization.pullback(cotangent)
+    cotangent, gradient = setting.pull(0)
     terms = gradient * taken
     analytic, numeric = float(terms.sum()), float(np.dot(cotangent, slope))
     scale = max(norm(terms), norm(cotangent * slope))
@@ -97,7 +96,9 @@ def _exact_slope(setting: Setting, tangent: Vector) -> tuple[Vector, Vector, Vec
     if not _finite(far.plus, far.minus):
         return None
     slope, wide = (near.plus - near.minus) / 2, (far.plus - far.minus) / 4
-    largest = np.max(np.abs([near.plus, near.minus, far.plus, far.minus, setting.outputs]), axis=0)
+    largest = np.abs(setting.outputs)
+    for values in (*near[:2], *far[:2]):
+        np.maximum(largest, np.abs(values), out=largest)
     noise = np.maximum(a_priori_noise(largest, setting.function.precision), setting.noise)
     bend = near.plus - 2 * setting.outputs + near.minus
     wide_bend = far.plus - 2 * setting.outputs + far.minus
@@ -108,4 +109,4 @@ def _exact_slope(setting: Setting, tangent: Vector) -> tuple[Vector, Vector, Vec
 
 
 def _finite(*vectors: Vector) -> bool:
-    return all(bool(np.isfinite(vector).all()) for vector in vectors)
+    return all(is_finite(vector) for vector in vectors)

@@ -94,7 +94,7 @@ class _Screen:
     def everything(self) -> list[tuple[str, ...]]:
         """Return what to escalate where the forward has no float64: all primals, and small ones by themselves."""
         setting = self._setting
-        small = small_primals(self._pull())
+        small = small_primals(self._pull(0))
         return [setting.names, *((name,) for name in small if len(setting.names) > 1)]
 
     def suspects(self) -> list[tuple[str, ...]]:
@@ -102,7 +102,7 @@ class _Screen:
         setting = self._setting
         names = setting.names
         moved = [self._move(setting.tangent()) for _ in range(self._trials)]
-        pulled = [self._pull() for _ in range(self._trials)]
+        pulled = [self._pull(k) for k in range(self._trials)]
         tests = [[self._compare(one, difference, names) for difference in moved] for one in pulled]
         kinked = any(one.kinked for one in moved)
         small = small_primals(pulled[0])
@@ -143,9 +143,8 @@ class _Screen:
         setting = self._setting
         return difference(setting.function, setting.point, setting.outputs, tangent)
 
-    def _pull(self) -> Pulled:
-        cotangent = self._setting.cotangent()
-        gradient = self._setting.linearization.pullback(cotangent)
+    def _pull(self, k: int) -> Pulled:
+        cotangent, gradient = self._setting.pull(k)
         return Pulled(cotangent, gradient, self._setting.sizes(gradient))
 
     def _compare(self, pulled: Pulled, moved: Difference, names: Collection[str], zero: float = 0.0) -> Test:

@@ -28,13 +28,11 @@ def check_law(law: Law, session: Session) -> Violation | None:
     """
     terms = _terms(law, session, session.probe.point, session.cotangent, session.first)
     rest, size = terms.sum(axis=-1), np.abs(terms).sum(axis=-1)
-    largest = max(1.0, *(float(np.abs(session.probe.point[part.slice]).max()) for part in session.space))
-    allowed = session.unit * size + session.floor * largest
-    broken = ~(np.abs(rest) <= allowed)
-    if not broken.any():
+    if (np.abs(rest) <= session.unit * size).all():
         return None
-    draws = [_redraw(law, session) for _ in range(SPREAD_DRAWS)]
-    broken &= ~(np.abs(rest) <= allowed + 2 * SIGMAS * np.std(draws, axis=0, ddof=1))
+    floor = session.floor * max(1.0, float(np.abs(session.probe.point).max()))
+    spread = np.std([_redraw(law, session) for _ in range(SPREAD_DRAWS)], axis=0, ddof=1)
+    broken = ~(np.abs(rest) <= session.unit * size + floor + 2 * SIGMAS * spread)
     if not broken.any():
         return None
     worst = np.unravel_index(int(np.argmax(np.where(broken, np.abs(rest), -1.0))), rest.shape)

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, precision_of
-from gradcheck.numeric.space import Part, Space, Vector
+from gradcheck.numeric.space import Part, Space, Vector, is_finite
 from gradcheck.reports.report import Evaluations
 from gradcheck.subject import Array, Subject, Trait, did_you_mean
 
@@ -48,6 +48,17 @@ class OutputForm:
 
     space: Space
     is_tuple: bool
+
+    def fits(self, arrays: tuple[Any, ...], is_tuple: bool) -> bool:
+        """Whether outputs have this form."""
+        return (
+            is_tuple == self.is_tuple
+            and len(arrays) == len(self.space.parts)
+            and all(
+                isinstance(array, np.ndarray) and array.shape == part.shape and array.dtype == part.dtype
+                for array, part in zip(arrays, self.space, strict=True)
+            )
+        )
 
     def cotangent(self, vector: Vector) -> Any:
         """Return a vector as cotangents in the form of the outputs.
@@ -84,8 +95,8 @@ class Linearization:
         self.space = space
         self._evaluate()
 
-    def pull(self, cotangents: Any, *, keep_buffers: bool = False, finite: bool = True) -> dict[str, Array]:
-        """Return the very arrays that the subject returns as gradients, checked for form.
+    def pull(self, cotangents: Any, *, keep_buffers: bool = False) -> dict[str, Array]:
+        """Return the very arrays that the subject returns as gradients, checked for form (not for being finite).
 
         What a subject does not promise is seen to: a pullback that belongs to the last forward, or to one pullback
         alone, gets a new forward where it needs one, and the arrays to which gradients are added are set to zero.
@@ -95,8 +106,6 @@ class Linearization:
         cotangents : ndarray or tuple of ndarray
         keep_buffers : bool
             Whether arrays to which gradients are added stay as they are.
-        finite : bool
-            Whether gradients that are not finite are refused.
         """
         probe = self._probe
         overtaken = probe.is_limited("last-forward-only") and probe.forwards != self._made_at
@@ -104,13 +113,17 @@ class Linearization:
             self._evaluate()
         if probe.is_limited("accumulates") and not keep_buffers:
             self._clear_buffers()
-        gradients = self._pull(cotangents, finite)
-        self._know_buffers(gradients)
+        gradients = self._pull(cotangents)
+        if probe.is_limited("accumulates"):
+            self._know_buffers(gradients)
         return gradients
 
     def pullback(self, cotangent: Vector) -> Vector:
         """Return the gradient of ``⟨cotangent, outputs⟩`` as the subject gives it, as a new vector."""
-        return self.space.join(self.pull(self.form.cotangent(cotangent)))
+        gradients = self.pull(self.form.cotangent(cotangent))
+        vector = self.space.join(gradients)
+        require_finite(gradients, vector)
+        return vector
 
     def _evaluate(self) -> None:
         self.arguments = self._make_arguments()
@@ -118,7 +131,8 @@ class Linearization:
         if not isinstance(result, tuple) or len(result) != 2:
             raise FormError("form", f"expected vjp to return (outputs, pullback), got {_describe(result)}")
         self.returned, self._pullback = result
-        self.form, self.outputs = _read_outputs(self.returned)
+        self.form, self.outputs = _read_outputs(self.returned, self._probe.form)
+        self._probe.form = self.form
         if not callable(self._pullback):
             raise FormError(
                 "form",
@@ -127,15 +141,15 @@ class Linearization:
         self._made_at = self._probe.forwards
         self._pulled = False
 
-    def _pull(self, cotangents: Any, finite: bool) -> dict[str, Array]:
+    def _pull(self, cotangents: Any) -> dict[str, Array]:
         self._probe.pullbacks += 1
         self._pulled = True
-        return _read_gradients(_call("pullback", self._pullback, cotangents), self.space, finite)
+        return _read_gradients(_call("pullback", self._pullback, cotangents), self.space)
 
     def _clear_buffers(self) -> None:
         if not all(name in self._buffers or name in self._probe.buffers for name in self._probe.limited("accumulates")):
             # Which arrays they are shows when nothing is added to them.
-            self._know_buffers(self._pull(self.form.cotangent(np.zeros(self.outputs.size)), finite=False))
+            self._know_buffers(self._pull(self.form.cotangent(np.zeros(self.outputs.size))))
             self._evaluate()  # this pullback may have been the only one that the forward allows
         for buffer in (*self._buffers.values(), *self._probe.buffers.values()):
             if buffer.flags.writeable:
@@ -166,6 +180,8 @@ class Probe:
         Calls so far; the first half of a ``vjp`` counts as a forward.
     shields_arguments : bool
         Whether every forward gets copies, since the subject spoils what it is given.
+    form : OutputForm or None
+        That of the last outputs.
     buffers : dict of str to ndarray
         The arrays to which the last pullback added gradients.
     """
@@ -181,6 +197,7 @@ class Probe:
         self.constants = {name: np.array(array) for name, array in subject.constants.items()}
         self.forwards = 0
         self.pullbacks = 0
+        self.form: OutputForm | None = None
         self.buffers: dict[str, Array] = {}
         self._limits = {trait.name: trait for trait in subject.traits}
         self.shields_arguments = False
@@ -212,7 +229,8 @@ class Probe:
 
     def linearize_at(self, arguments: dict[str, Array]) -> Linearization:
         """Call ``vjp`` on these very arrays, whatever their shapes and memory layouts."""
-        return Linearization(self, lambda: arguments, Space.of(arguments))
+        same = all(arguments[part.name].shape == part.shape for part in self.space)
+        return Linearization(self, lambda: arguments, self.space if same else Space.of(arguments))
 
     def call_vjp(self, arguments: Mapping[str, Array]) -> Any:
         """Call ``vjp`` and return what it returns."""
@@ -302,33 +320,35 @@ def flatten_outputs(outputs: Any) -> Vector:
     return np.array(outputs, dtype=np.float64).reshape(-1)
 
 
-def _read_outputs(outputs: Any) -> tuple[OutputForm, Vector]:
+def _read_outputs(outputs: Any, known: OutputForm | None) -> tuple[OutputForm, Vector]:
+    """Return form and values of outputs; `known` is used again where it is the same."""
     arrays = outputs if isinstance(outputs, tuple) else (outputs,)
     if not arrays:
         raise FormError("form", "expected at least one output, got an empty tuple")
     for array in arrays:
-        if not isinstance(array, np.ndarray | np.floating | float) or not np.issubdtype(
-            np.asarray(array).dtype, np.floating
-        ):
+        if not isinstance(array, np.ndarray | np.floating | float) or np.asarray(array).dtype.kind != "f":
             raise FormError(
                 "form", f"expected every output to be a NumPy array of floating dtype, got {_describe(array)}"
             )
-    named = {str(k): np.asarray(array) for k, array in enumerate(arrays)}
     vector = flatten_outputs(outputs)
-    if not np.isfinite(vector).all():
-        space = Space.of(named)
+    is_tuple = isinstance(outputs, tuple)
+    if known is not None and known.fits(arrays, is_tuple):
+        form = known
+    else:
+        form = OutputForm(Space.of({str(k): np.asarray(array) for k, array in enumerate(arrays)}), is_tuple)
+    if not is_finite(vector):
         position = int(np.argmin(np.isfinite(vector)))
-        name, index = space.locate(position)
+        name, index = form.space.locate(position)
         count = int(np.count_nonzero(~np.isfinite(vector)))
         raise FormError(
             "forward",
             f"expected the forward to be finite, got {vector[position]} at index {index} of output {name} "
             f"({count} of {vector.size} entries are not finite)",
         )
-    return OutputForm(Space.of(named), isinstance(outputs, tuple)), vector
+    return form, vector
 
 
-def _read_gradients(gradients: Any, space: Space, finite: bool) -> dict[str, Array]:
+def _read_gradients(gradients: Any, space: Space) -> dict[str, Array]:
     if not isinstance(gradients, Mapping):
         raise FormError("form", f"expected the pullback to return {{name: gradient}}, got {_describe(gradients)}")
     names = [part.name for part in space]
@@ -347,11 +367,7 @@ def _read_gradients(gradients: Any, space: Space, finite: bool) -> dict[str, Arr
                 f"expected the pullback to return gradients for {names} alone, got one for {name!r} too"
                 f"{did_you_mean(str(name), names)}",
             )
-    arrays = {part.name: _read_gradient(part, gradients[part.name]) for part in space}
-    if finite:
-        for part in space:
-            _require_finite(part, arrays[part.name])
-    return arrays
+    return {part.name: _read_gradient(part, gradients[part.name]) for part in space}
 
 
 def _read_gradient(part: Part, gradient: Any) -> Array:
@@ -373,17 +389,30 @@ def _read_gradient(part: Part, gradient: Any) -> Array:
     return array
 
 
-def _require_finite(part: Part, gradient: Array) -> None:
-    finite = np.isfinite(gradient)
-    if finite.all():
+def require_finite(gradients: Mapping[str, Array], vector: Vector) -> None:
+    """Refuse gradients that are not finite.
+
+    Parameters
+    ----------
+    gradients : mapping of str to ndarray
+    vector : Vector
+        The same as one vector.
+
+    Raises
+    ------
+    FormError
+        With the first entry that is not.
+    """
+    if is_finite(vector):
         return
+    name, gradient = next((name, array) for name, array in gradients.items() if not np.isfinite(array).all())
+    finite = np.isfinite(gradient)
     index = tuple(int(i) for i in np.argwhere(~finite)[0])
-    count = int(np.count_nonzero(~finite))
     raise FormError(
         "finite",
-        f"expected the gradient of {part.name!r} to be finite, got {gradient[index]} at index {index} "
-        f"({count} of {part.size} entries are not finite)",
-        part.name,
+        f"expected the gradient of {name!r} to be finite, got {gradient[index]} at index {index} "
+        f"({np.count_nonzero(~finite)} of {gradient.size} entries are not finite)",
+        name,
     )
 
 

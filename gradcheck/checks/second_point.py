@@ -40,16 +40,13 @@ def check_second_point(session: Session, take_apart: bool) -> SecondPoint | None
     One test with two forwards; only where it disagrees, and no kink is in the way, the gradient is examined like that
     of the first point. A forward without float64 is left alone: there every gradient would have to be examined.
     """
-    probe = session.probe
-    if session.setting.function.precision is not DOUBLE:
+    setting = session.second
+    if setting is None or setting.function.precision is not DOUBLE or _agrees(setting):
         return None
     try:
-        setting = Setting.of(probe, session.rng, session.second_point)
-        if _agrees(setting):
-            return None
         evidence = check_gradient(setting, trials=1, take_apart=take_apart)
     except (FormError, SubjectRaisedError):
-        return None  # the second point is outside the domain of the subject
+        return None  # what lies beside the second point is outside the domain of the subject
     if not evidence.is_wrong:
         return None
     there = setting.linearization.pullback(session.cotangent)
@@ -63,8 +60,7 @@ def check_second_point(session: Session, take_apart: bool) -> SecondPoint | None
 def _agrees(setting: Setting) -> bool:
     """Whether one test agrees roughly, or meets a kink, of which nothing can be said here."""
     moved = difference(setting.function, setting.point, setting.outputs, setting.tangent())
-    cotangent = setting.cotangent()
-    gradient = setting.linearization.pullback(cotangent)
+    cotangent, gradient = setting.pull(0)
     pulled = Pulled(cotangent, gradient, setting.sizes(gradient))
     test = compare(pulled, moved, setting.names, setting.probe.analytic_precision, noise_floor(setting.outputs))
     return moved.kinked or abs(test.analytic - test.numeric) <= max(test.tolerance, _ROUGHLY * test.scale)

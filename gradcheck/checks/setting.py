@@ -44,6 +44,8 @@ class Setting:
     rng : numpy.random.Generator
     measured : Noise or None
         Noise of the forward, where it was measured.
+    pulls : list of (Vector, Vector)
+        Random cotangents, and what the pullback made of them.
     """
 
     probe: Probe
@@ -53,15 +55,25 @@ class Setting:
     outputs: Vector
     rng: np.random.Generator
     measured: Noise | None = field(default=None)
+    pulls: list[tuple[Vector, Vector]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, probe: Probe, rng: np.random.Generator, point: Vector | None = None) -> Setting:
-        """Linearize the subject (default: at its own point) and find how its forward can be differenced."""
+    def of(
+        cls,
+        probe: Probe,
+        rng: np.random.Generator,
+        point: Vector | None = None,
+        function: Function | None = None,
+    ) -> Setting:
+        """Linearize the subject (default: at its own point) and find how its forward can be differenced.
+
+        `function` is that, where it is known.
+        """
         point = probe.point if point is None else point
         linearization = probe.linearize(point)
         if linearization.outputs.size == 0:
             raise FormError("form", "expected outputs with at least one entry, got none")
-        function = probe.numeric_function()
+        function = function or probe.numeric_function()
         same = probe.analytic_precision is DOUBLE or function.precision is not DOUBLE
         outputs = linearization.outputs if same else function.evaluate(point)
         if outputs.shape != linearization.outputs.shape:
@@ -145,6 +157,13 @@ class Setting:
     def cotangent(self) -> Vector:
         """Draw a cotangent that weights every output, exact in the dtypes of the outputs."""
         return self.linearization.form.space.round(signed_random(self.outputs.size, self.rng))
+
+    def pull(self, k: int) -> tuple[Vector, Vector]:
+        """Return the k-th random cotangent and its gradient; the pullback is called where it was not asked before."""
+        while len(self.pulls) <= k:
+            cotangent = self.cotangent()
+            self.pulls.append((cotangent, self.linearization.pullback(cotangent)))
+        return self.pulls[k]
 
     @property
     def declared(self) -> Precision | None:

@@ -65,7 +65,6 @@ class Ledger:
 
     Attributes
     ----------
-    spent : dict of str to Evaluations
     failures : list of Failure
     notes : list of str
     evidence : GradientEvidence
@@ -75,7 +74,7 @@ class Ledger:
         self._probe = probe
         self._without = without
         self.case = case
-        self.spent: dict[str, Evaluations] = {}
+        self._spent: dict[str, tuple[int, int]] = {}
         self.failures: list[Failure] = []
         self.notes: list[str] = []
         self.evidence = GradientEvidence(judged=dict.fromkeys((part.name for part in probe.space), 0.0))
@@ -87,13 +86,18 @@ class Ledger:
     @contextmanager
     def booking(self, check: str) -> Iterator[None]:
         """Book the calls that are made inside to a check."""
-        before = self._probe.evaluations
+        forwards, pullbacks = self._probe.forwards, self._probe.pullbacks
         try:
             yield
         finally:
-            now, known = self._probe.evaluations, self.spent.get(check, Evaluations())
-            made = Evaluations(now.forward - before.forward, now.pullback - before.pullback)
-            self.spent[check] = known + made
+            known = self._spent.get(check, (0, 0))
+            made = self._probe.forwards - forwards, self._probe.pullbacks - pullbacks
+            self._spent[check] = known[0] + made[0], known[1] + made[1]
+
+    @property
+    def spent(self) -> dict[str, Evaluations]:
+        """The calls of each check."""
+        return {check: Evaluations(*calls) for check, calls in self._spent.items()}
 
 
 def run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, ledger: Ledger) -> None:
@@ -110,6 +114,8 @@ def run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, ledge
     goes_on: _GoesOn = "all" if session is None else _run_contracts(session, ledger)
     if goes_on == "nothing":
         return
+    if session is not None:
+        setting.pulls = session.pulls
     with ledger.booking("gradient"):
         ledger.evidence = check_gradient(setting, settings.trials, settings.take_apart)
         if settings.exhaustive and not ledger.evidence.is_wrong:
@@ -126,16 +132,16 @@ def run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, ledge
         ledger.failures.append(lower)
 
 
-def require_known(without: Mapping[str, str], laws: tuple[str, ...] = ()) -> None:
-    """Refuse names of checks that cannot be switched off.
+def require_known(without: Mapping[str, str]) -> None:
+    """Refuse names of checks that cannot be switched off. Which laws there are, ``law:NAME``, is up to the subject.
 
     Raises
     ------
     ValueError
     """
-    known = (*(contract.name for contract in CONTRACTS), *_OTHERS, *laws)
+    known = (*(contract.name for contract in CONTRACTS), *_OTHERS)
     for name in without:
-        if name not in known:
+        if name not in known and not name.startswith("law:"):
             raise ValueError(
                 f"expected a check to do without among {', '.join(known)}, got {name!r}{did_you_mean(name, known)}"
             )
@@ -174,14 +180,15 @@ def _run_laws(session: Session, ledger: Ledger, is_wrong: bool) -> None:
     if not ledger.is_due("laws"):
         return
     for law in session.probe.subject.laws:
-        if not ledger.is_due(law.name) or not holds_here(law, session):
+        check = f"law:{law.name}"
+        if not ledger.is_due(check) or not holds_here(law, session):
             continue
-        with ledger.booking(law.name):
+        with ledger.booking(check):
             broken = check_law(law, session)
         if broken is not None and is_wrong:
             ledger.notes.append(f"the law {law.name!r} is broken too: {broken.sentence}")
         elif broken is not None:
-            ledger.failures.append(contract_failure(law.name, broken, ledger.case))
+            ledger.failures.append(contract_failure(check, broken, ledger.case))
 
 
 def _run_exact(setting: Setting, ledger: Ledger) -> None:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Layout: TypeAlias = Callable[[Array], Array]
 
+#: What lies between the entries of a view: a number that shows where it is read in the place of another.
+_BETWEEN = -1.25e3
+
 
 def fortran(array: Array) -> Array:
     """Return the array with its first axis contiguous in memory."""
@@ -26,7 +29,7 @@ def reversed_axes(array: Array) -> Array:
 
 def step_sliced(array: Array) -> Array:
     """Return every other entry, along each axis, of a larger array of other numbers."""
-    larger = np.full(tuple(2 * size for size in array.shape), _between(array), array.dtype)
+    larger = np.full(tuple(2 * size for size in array.shape), _BETWEEN, array.dtype)
     every_other: tuple[Any, ...] = (slice(None, None, 2),) * array.ndim
     view = larger[(*every_other, ...)]
     view[...] = array
@@ -35,7 +38,7 @@ def step_sliced(array: Array) -> Array:
 
 def offset_view(array: Array) -> Array:
     """Return a contiguous view that begins one entry after the start of its buffer."""
-    larger = np.full(array.size + 2, _between(array), array.dtype)
+    larger = np.full(array.size + 2, _BETWEEN, array.dtype)
     view = larger[1:-1].reshape(array.shape)
     view[...] = array
     return view
@@ -46,6 +49,12 @@ def rolled_axes(array: Array) -> Array:
     if array.ndim < 3:
         return np.array(array.T, order="C").T
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+
+
+def step_sliced_backwards(array: Array) -> Array:
+    """Return every other entry, along each axis from its end, of a larger array of other numbers."""
+    back = (slice(None, None, -1),) * array.ndim
+    return step_sliced(array[back])[back]
 
 
 def read_only(array: Array) -> Array:
@@ -61,11 +70,6 @@ def repeated(array: Array) -> Array:
     This layout alone changes the numbers (unless they were all the same along that axis); it cannot be written to.
     """
     return np.broadcast_to(array[:1].copy(), array.shape) if array.ndim else np.broadcast_to(array.copy(), ())
-
-
-def _between(array: Array) -> float:
-    """A number that shows where it is read in the place of another."""
-    return -1.25 * float(np.abs(array).max(initial=1.0)) if array.dtype != np.float16 else -1.25
 
 
 #: Layouts that keep the numbers of an array, by name.

@@ -96,3 +96,9 @@ def norm(vector: Vector) -> float:
 def rms(vector: Vector) -> float:
     """Return the root mean square of the entries, 0 where there are none."""
     return norm(vector) / math.sqrt(vector.size) if vector.size else 0.0
+
+
+def is_finite(vector: Vector) -> bool:
+    """Whether every entry is finite."""
+    # A sum of squares is cheaper than a look at each entry, and not finite if one of them is not.
+    return math.isfinite(np.dot(vector, vector)) or bool(np.isfinite(vector).all())

@@ -86,7 +86,7 @@ def test_calls_are_counted_exactly():
 
     rng = np.random.default_rng(0)
     primals = {"x": X, "w": rng.standard_normal((4, 3)), "b": rng.standard_normal(4)}
-    for contracts, expected in [(False, (5, 2)), (True, (29, 29))]:
+    for contracts, expected in [(False, (5, 2)), (True, (19, 15))]:
         forwards.clear(), pullbacks.clear()
         evaluations = gradcheck.check(subject(counted, **primals), contracts=contracts).subjects[0].evaluations
         assert (len(forwards), len(pullbacks)) == (evaluations.forward, evaluations.pullback) == expected
@@ -96,7 +96,7 @@ def test_the_calls_of_each_check_add_up():
     rng = np.random.default_rng(0)
     given = gradcheck.check(subject(affine, x=X, w=rng.standard_normal((4, 3)), b=rng.standard_normal(4))).subjects[0]
     assert sum(given.checks.values(), start=Evaluations()) == given.evaluations
-    assert given.checks["gradient"] == Evaluations(5, 2)
+    assert given.checks["gradient"] == Evaluations(5, 0), "the contracts asked both cotangents already"
     assert given.checks["alias"] == Evaluations(0, 0)
 
 

@@ -36,6 +36,7 @@ CONTRACTS: tuple[Contract, ...] = (
     OTHER_MODE,
     LINEAR_IN_COTANGENT,
     ZERO_FOR_ZERO,
+    OVERWRITTEN,
     READ_ONLY,
     LAYOUT,
     BATCH_EXCHANGE,
@@ -44,7 +45,6 @@ CONTRACTS: tuple[Contract, ...] = (
     ANY_RANK,
     EMPTY_BATCH,
     FORM_OF_ANY_VALUES,
-    OVERWRITTEN,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -49,16 +50,17 @@ def empty_batch(session: Session) -> Iterator[Violation]:
 def batch_exchange(session: Session) -> Iterator[Violation]:
     """A batch is its first sample and the others: outputs and gradients of samples side by side, shared ones summed.
 
-    The two calls are a batch of 1 and one that is larger again: what is kept from call to call shows too.
+    The two calls are a batch of 1 and one that is larger again: what is kept from call to call shows too. The others
+    come in reversed order, which must not matter either.
     """
     try:
-        parts = [_ask(session, lambda array: array[:1]), _ask(session, lambda array: array[1:])]
+        parts = [_ask(session, lambda array: array[:1]), _ask(session, lambda array: array[:0:-1])]
     except (SubjectRaisedError, FormError) as error:
         yield Violation(f"a part of the batch is not accepted: {error}; {_HOW_EMPTY}")
         return
     together = _Batch(
-        [np.concatenate(pieces) for pieces in zip(*(part.outputs for part in parts), strict=True)],
-        {name: np.concatenate([part.batched[name] for part in parts]) for name in parts[0].batched},
+        [np.concatenate([head, tail[::-1]]) for head, tail in zip(*(part.outputs for part in parts), strict=True)],
+        {name: np.concatenate([parts[0].batched[name], parts[1].batched[name][::-1]]) for name in parts[0].batched},
         {name: np.sum([part.shared[name] for part in parts], axis=0) for name in parts[0].shared},
     )
     found = _compare(session, together)
@@ -109,8 +111,8 @@ def any_rank(session: Session) -> Iterator[Violation]:
     arguments = session.arrays()
 
     def rearranged(array: Array) -> Array:
-        leading = array.shape[:-1]
-        return array.reshape(-1, array.shape[-1]) if len(leading) > 1 else array.reshape(*leading, 1, array.shape[-1])
+        leading, items = array.shape[:-1], math.prod(array.shape[:-1])
+        return array.reshape(*((items,) if len(leading) > 1 else _factors(items)), array.shape[-1])
 
     try:
         linearization = session.probe.linearize_at(
@@ -130,6 +132,12 @@ def any_rank(session: Session) -> Iterator[Violation]:
             f"with the leading axes of {', '.join(names)} arranged otherwise, {session.named(found)} is {found}: a "
             f"sum or an index counts on the number of axes",
         )
+
+
+def _factors(items: int) -> tuple[int, int]:
+    """Return two factors of a number, as near to each other as they can be."""
+    first = next(k for k in range(math.isqrt(max(items, 1)), 0, -1) if items % k == 0)
+    return first, items // first
 
 
 def _ask(session: Session, take: Callable[[Array], Array]) -> _Batch:
@@ -187,11 +195,7 @@ def _may_be_split(probe: Probe) -> bool:
     return probe.is_limited("batch-separable") and _has_batch(probe, 2)
 
 
-def _may_be_turned(probe: Probe) -> bool:
-    return _has_batch(probe, 2)
-
-
-def _may_shrink(probe: Probe) -> bool:
+def _is_normalised(probe: Probe) -> bool:
     return probe.is_limited("batch-normalising") and _has_batch(probe, 3)
 
 
@@ -202,6 +206,6 @@ def _is_of_any_rank(probe: Probe) -> bool:
 
 EMPTY_BATCH = Contract("empty-batch", "a batch may have no samples", empty_batch, _may_be_empty)
 BATCH_EXCHANGE = Contract("batch-exchange", "a batch is the sum of its parts", batch_exchange, _may_be_split)
-BATCH_ORDER = Contract("batch-order", "the order of samples does not matter", batch_order, _may_be_turned)
-BATCH_SIZES = Contract("batch-sizes", "a smaller batch leaves no trace", batch_sizes, _may_shrink)
+BATCH_ORDER = Contract("batch-order", "the order of samples does not matter", batch_order, _is_normalised)
+BATCH_SIZES = Contract("batch-sizes", "a smaller batch leaves no trace", batch_sizes, _is_normalised)
 ANY_RANK = Contract("any-rank", "leading axes may be arranged otherwise", any_rank, _is_of_any_rank)

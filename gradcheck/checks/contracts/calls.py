@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.checks.contracts.contract import Contract, Violation
 from gradcheck.checks.contracts.session import Mismatch, Session
-from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError, flatten_outputs, seeded_globally
+from gradcheck.checks.probe import Probe, SubjectRaisedError, flatten_outputs, seeded_globally
 from gradcheck.numeric.space import Space, Vector
 from gradcheck.subject import Trait
 
@@ -27,10 +27,15 @@ def accumulates(session: Session) -> Iterator[Violation]:
         names = ", ".join(map(repr, added))
         session.probe.adopt(trait)
         session.forget()
+        # Where copies are returned, what they were made of cannot be set to zero.
+        later = session.linearization.pullback(session.cotangent)
+        cleared = session.mismatch(session.space, later, session.first.gradient) is None
         yield Violation(
             f"a second pullback adds its gradient of {names} to what the first one left; set it to zero in each "
             f"pullback, or, if the caller is meant to, declare gradcheck.{trait}",
             added[0],
+            ends_contracts=not cleared,
+            ends_check=not cleared,
         )
     yield from _does_not_add(session, declared)
 
@@ -149,29 +154,28 @@ def forward_agrees(session: Session) -> Iterator[Violation]:
 
 
 def call_order(session: Session) -> Iterator[Violation]:
-    """Two forwards, then their pullbacks in either order, answer as if each stood alone."""
-    probe = session.probe
-    earlier = probe.linearize() if probe.is_limited("single-pullback") else session.linearization
-    try:
-        later = probe.linearize(session.second_point)
-        alone = session.answer(later, session.other_cotangent)
-    except (SubjectRaisedError, FormError):
-        return  # the second point is outside the domain of the subject
-    found = session.compare_gradients(earlier.pullback(session.cotangent))
+    """Two forwards, then their pullbacks in either order, answer as if each stood alone.
+
+    The first is pulled back after the second, and the second again after the first; subjects with one pullback for
+    each forward get new forwards, of which the first is pulled back first.
+    """
+    if session.second is None:
+        return
+    if session.probe.is_limited("single-pullback"):
+        earlier, later = session.probe.linearize(), session.probe.linearize(session.second_point)
+        found = session.compare_gradients(earlier.pullback(session.cotangent))
+    else:
+        later = session.second.linearization
+        found = None if isinstance(session.late, SubjectRaisedError) else session.compare_gradients(session.late)
     if found is not None:
         yield _overtaken(session, found)
         return
-    earlier, later = probe.linearize(), probe.linearize(session.second_point)
-    found = session.compare_gradients(earlier.pullback(session.cotangent))
-    if found is not None:
-        yield _overtaken(session, found)
-        return
-    second = session.answer(later, session.other_cotangent)
+    cotangent, alone = session.second.pull(0)
     found = session.mismatch(
         session.space,
-        second.gradient,
-        alone.gradient,
-        lambda: session.rounding_at(session.second_point, session.other_cotangent).gradient,
+        later.pullback(cotangent),
+        alone,
+        lambda: session.rounding_at(session.second_point, cotangent).gradient,
     )
     if found is not None:
         yield session.violation(

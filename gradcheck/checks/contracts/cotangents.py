@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from gradcheck.subject import Trait
 
 #: The combination of two cotangents that is tried: no power of two, so that nothing is exact by chance.
 _FIRST, _OTHER = 3.0, -0.7
+#: The rounding of the combination, as a multiple of that of one gradient.
+_MORE_ROUNDING = 1 + abs(_FIRST) + abs(_OTHER)
 #: Small and large cotangents: powers of two, with which an honest pullback is exact.
 _FACTORS = {DOUBLE: (2.0**-30, 2.0**30), SINGLE: (2.0**-12, 2.0**12), HALF: (2.0**-3, 2.0**3)}
 _DECLARED = {SINGLE: "single-precision", HALF: "half-precision"}
@@ -22,45 +25,46 @@ _DECLARED = {SINGLE: "single-precision", HALF: "half-precision"}
 _FEWEST, _MOST = 2.0**-6, 2.0**4
 
 
+@dataclass(frozen=True)
+class _Question:
+    """A cotangent, by name, and the gradient that linearity demands."""
+
+    name: str
+    cotangent: Vector
+    due: Vector
+
+
 def linear_in_cotangent(session: Session) -> Iterator[Violation]:
     """``a·g + b·h`` is pulled back to a times the one and b times the other; so are small and large multiples."""
-    first, other = session.first.gradient, session.linearization.pullback(session.other_cotangent)
-    form = session.form
-    mixed = form.round(_FIRST * session.cotangent + _OTHER * session.other_cotangent)
-    seen = session.linearization.pullback(mixed)
-    found = _unequal(session, seen, _FIRST * first, _OTHER * other, f"{_FIRST:g}·g + {_OTHER:g}·h")
+    form, first = session.form, session.first.gradient
+    mixed = _Question(
+        f"{_FIRST:g}·g + {_OTHER:g}·h",
+        form.round(_FIRST * session.cotangent + _OTHER * session.other_cotangent),
+        _FIRST * first + _OTHER * session.other,
+    )
+    small, large = _FACTORS[session.precision]
+    found = _unequal(session, mixed, large) or _unequal(session, _Question("g", session.cotangent, first), small)
     if found is not None:
-        yield found
-        return
-    for factor in _FACTORS[session.precision]:
-        scaled = form.round(factor * session.cotangent)
-        try:
-            seen = session.linearization.pullback(scaled)
-        except FormError as error:
-            if error.check != "finite":
-                raise
-            continue  # beyond the range of the dtype
-        found = _unequal(session, seen / factor, first, np.zeros_like(first), f"{factor:g}·g")
-        if found is not None:
-            yield found
-            return
+        # The multiple may be beside the point.
+        yield _unequal(session, mixed, 1.0) or found
 
 
-def _unequal(session: Session, seen: Vector, one: Vector, two: Vector, combination: str) -> Violation | None:
-    due = one + two
-    size = np.maximum(np.abs(one), np.abs(two))
-    error = np.abs(seen - due)
-    allowed = np.empty(session.space.size)
-    for part in session.space:
-        allowed[part.slice] = session.unit * size[part.slice].max()
-    if (error <= allowed).all():
-        return None
-    rounding = (abs(_FIRST) + abs(_OTHER) + 1) * session.rounding.gradient
-    found = session.mismatch(session.space, seen, due, lambda: allowed + rounding)
+def _unequal(session: Session, question: _Question, factor: float) -> Violation | None:
+    """Pull a multiple of a cotangent back, and return how it differs from that multiple of the gradient due."""
+    try:
+        seen = session.linearization.pullback(session.form.round(factor * question.cotangent)) / factor
+    except FormError as overflow:
+        if overflow.check != "finite" or factor == 1:
+            raise
+        return _unequal(session, question, 1.0)  # the multiple is beyond the range of the dtype
+    name, due = question.name, question.due
+    combination = name if factor == 1 else f"{factor:g}·({name})"
+    found = session.mismatch(session.space, seen, due, lambda: _MORE_ROUNDING * session.rounding.gradient)
     if found is None:
         return None
     part = found.part
-    lower = _lower_precision(session, float(error[part.slice].max() / size[part.slice].max()))
+    size = float(np.abs(due[part.slice]).max()) or 1.0
+    lower = _lower_precision(session, float(np.abs(seen - due)[part.slice].max()) / size)
     if lower is None:
         return session.violation(
             found,
@@ -68,12 +72,14 @@ def _unequal(session: Session, seen: Vector, one: Vector, two: Vector, combinati
             f"{found.name!r} than the same combination of its answers, {found}; is the cotangent left out, or used "
             f"twice, somewhere?",
         )
+    declared = Trait(_DECLARED[lower])
     return session.violation(
         found,
         f"the pullback is linear in its cotangent only as far as {lower.dtype} goes, {found}: it computes the gradient "
         f"of {found.name!r} in {lower.dtype} somewhere, although its arguments are {session.precision.dtype}; if the "
-        f"whole layer is meant to, declare gradcheck.{Trait(_DECLARED[lower])}",
+        f"whole layer is meant to, declare gradcheck.{declared}",
         check="precision",
+        adopt=declared,
     )
 
 
@@ -88,7 +94,7 @@ def _lower_precision(session: Session, relative: float) -> Precision | None:
 def zero_for_zero(session: Session) -> Iterator[Violation]:
     """The cotangent zero is pulled back to zero."""
     linearization = session.linearization
-    gradients = linearization.pull(linearization.form.cotangent(np.zeros(session.form.size)), finite=False)
+    gradients = linearization.pull(linearization.form.cotangent(np.zeros(session.form.size)))
     found: Mismatch | None = session.mismatch(
         session.space, session.space.join(gradients), np.zeros(session.space.size), None
     )

@@ -11,11 +11,22 @@ import numpy as np
 from gradcheck.checks.contracts.contract import Contract, Violation
 from gradcheck.checks.contracts.session import Answer, Mismatch, Session
 from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
-from gradcheck.numeric.layouts import LAYOUTS, Layout, read_only, repeated
+from gradcheck.numeric.layouts import (
+    LAYOUTS,
+    Layout,
+    fortran,
+    offset_view,
+    read_only,
+    repeated,
+    rolled_axes,
+    step_sliced_backwards,
+)
 from gradcheck.numeric.space import Vector
 from gradcheck.subject import Array
 
 _COTANGENT = "the cotangent"
+#: Layouts that permute axes; which of them an array gets is drawn.
+_PERMUTED: tuple[Layout, ...] = (fortran, rolled_axes)
 
 
 class _OutsideError(Exception):
@@ -23,22 +34,19 @@ class _OutsideError(Exception):
 
 
 def layout(session: Session) -> Iterator[Violation]:
-    """All arrays in one layout, then each in another: outputs and gradients are those of contiguous arrays.
+    """Each array in each layout, together in three calls: outputs and gradients are those of contiguous arrays.
 
     Arrays that repeat one entry by stride 0, as the gradient of a sum does, count like arrays that hold them all.
     """
-    ways: dict[str, dict[str, Layout]] = {
-        name: dict.fromkeys(_receivers(session), change) for name, change in LAYOUTS.items()
-    }
-    kinds = list(LAYOUTS.values())
-    ways["mixed"] = {name: kinds[k % len(kinds)] for k, name in enumerate(_receivers(session))}
-    for name, changes in ways.items():
+    receivers = _receivers(session)
+    drawn = session.rng.integers(len(_PERMUTED), size=len(receivers))
+    turns = [(_PERMUTED[which], step_sliced_backwards, offset_view) for which in drawn]
+    for turn in range(3):
+        changes = {receiver: turns[k][(turn + k) % 3] for k, receiver in enumerate(receivers)}
         found = _tell(session, changes)
-        if found is None:
-            continue
-        guilty = [receiver for receiver in changes if _tell(session, {receiver: changes[receiver]}) is not None]
-        yield _violation(session, found, _who(guilty or list(changes)), f"in {name} memory layout")
-        return
+        if found is not None:
+            yield _name_guilty(session, found, changes)
+            return
     if _leaves_arguments(session.probe):  # such arrays cannot be written to
         yield from _stride_zero(session)
 
@@ -72,12 +80,28 @@ def _guilty_of_repeating(session: Session, receivers: tuple[str, ...]) -> list[s
     return guilty or list(receivers)
 
 
+def _name_guilty(session: Session, found: Mismatch | str, changes: Mapping[str, Layout]) -> Violation:
+    """Try the layouts one by one, on one array after the other, to say which it is."""
+    for name, change in LAYOUTS.items():
+        for receiver in changes:
+            alone = _tell(session, {receiver: change})
+            if alone is not None:
+                return _violation(session, alone, _who([receiver]), f"in {name} memory layout")
+    return _violation(session, found, _who(list(changes)), "each in another memory layout")
+
+
 def accepts_read_only(session: Session) -> Iterator[Violation]:
     """Arrays that cannot be written to are accepted."""
-    found = _tell(session, dict.fromkeys(_receivers(session), read_only))
-    if found is not None:
-        guilty = [receiver for receiver in _receivers(session) if _tell(session, {receiver: read_only}) is not None]
-        yield _violation(session, found, _who(guilty or list(_receivers(session))), "that cannot be written to")
+    if session.is_settled:
+        return
+    refused = [name for name in _receivers(session) if isinstance(_tell(session, {name: read_only}), str)]
+    if refused:
+        reason = _tell(session, {refused[0]: read_only})
+        session.probe.shields_arguments = True
+        yield Violation(
+            f"with {_who(refused)} that cannot be written to, although nothing is written: {reason}; views and "
+            f"constants are such arrays"
+        )
 
 
 def _receivers(session: Session) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradcheck.checks.contracts.contract import Violation
-from gradcheck.checks.probe import Linearization, Probe, SubjectRaisedError
+from gradcheck.checks.contracts.poison import POISON, poisoned_memory
+from gradcheck.checks.probe import FormError, Linearization, Probe, SubjectRaisedError, require_finite
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.directions import signed_random
-from gradcheck.numeric.precision import HALF, Precision
+from gradcheck.numeric.layouts import read_only
+from gradcheck.numeric.precision import HALF, SINGLE, Precision
 from gradcheck.numeric.space import Part, Space, Vector, norm, rms
 from gradcheck.subject import Array
 
@@ -42,6 +44,10 @@ class Answer:
 
     outputs: Vector
     gradient: Vector
+
+    def equals(self, other: Answer) -> bool:
+        """Whether another answer is the same, bit for bit."""
+        return np.array_equal(self.outputs, other.outputs) and np.array_equal(self.gradient, other.gradient)
 
 
 @dataclass(frozen=True)
@@ -121,13 +127,20 @@ class Session:
         self.probe: Probe = setting.probe
         self.linearization = setting.linearization
         self.before_pullback = Belongings.of(self.probe, self.linearization)
-        # A generator of its own, so that differences draw the same with and without contracts.
-        self.rng = setting.rng.spawn(1)[0]
+        self.rng = setting.rng
         self.cotangent = self._draw()
         self.other_cotangent = self._draw()
         self.given = self.linearization.form.cotangent(self.cotangent)
         self.returned = self.linearization.pull(self.given)
-        self.first = Answer(self.linearization.outputs.copy(), self.space.join(self.returned))
+        gradient = self.space.join(self.returned)
+        require_finite(self.returned, gradient)
+        self.first = Answer(self.linearization.outputs.copy(), gradient)
+
+    @property
+    def pulls(self) -> list[tuple[Vector, Vector]]:
+        """The random cotangents asked so far at the subject's point, with their gradients."""
+        asked = [(self.cotangent, self.first.gradient)]
+        return [*asked, (self.other_cotangent, self.other)] if "other" in self.__dict__ else asked
 
     @property
     def space(self) -> Space:
@@ -140,8 +153,26 @@ class Session:
         return self.linearization.form.space
 
     @cached_property
+    def other(self) -> Vector:
+        """The gradient of the other cotangent."""
+        return self.linearization.pullback(self.other_cotangent)
+
+    @cached_property
+    def late(self) -> Vector | SubjectRaisedError:
+        """What the first pullback makes of equal cotangents after another forward and its pullback."""
+        _ = self.second
+        return self._try_pullback()
+
+    @cached_property
     def again(self) -> Vector | SubjectRaisedError:
-        """What the first pullback makes of equal cotangents when it is called a second time."""
+        """What the first pullback makes of equal cotangents when it is called again, right after its forward."""
+        if isinstance(self.late, np.ndarray) and np.array_equal(self.late, self.first.gradient):
+            return self.late
+        self.linearization = self.probe.linearize()
+        self._try_pullback()
+        return self._try_pullback()
+
+    def _try_pullback(self) -> Vector | SubjectRaisedError:
         try:
             return self.linearization.pullback(self.cotangent)
         except SubjectRaisedError as error:
@@ -161,9 +192,42 @@ class Session:
         return bool(np.abs(steps[0]).max() > allowed >= np.abs(steps[1] - steps[0]).max())
 
     @cached_property
+    def severe(self) -> Answer | SubjectRaisedError | FormError:
+        """What a new forward and its pullback make of equal numbers in arrays that cannot be written to.
+
+        The memory that they make then holds other numbers. An answer like the first one settles three questions.
+        """
+        arguments = {name: read_only(array) for name, array in self.arrays().items()}
+        try:
+            with poisoned_memory(POISON):
+                linearization = self.probe.linearize_at(arguments)
+                given = linearization.form.cotangent(self.cotangent)
+                fixed = tuple(map(read_only, given)) if isinstance(given, tuple) else read_only(given)
+                return Answer(linearization.outputs.copy(), self.space.join(linearization.pull(fixed)))
+        except (SubjectRaisedError, FormError) as error:
+            return error
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether that answer is, bit for bit, the first one."""
+        return isinstance(self.severe, Answer) and self.severe.equals(self.first)
+
+    @cached_property
     def afresh(self) -> Answer:
         """Outputs and gradients of a new forward with the same arguments, and its pullback."""
+        if isinstance(self.severe, Answer) and self.is_settled:
+            return self.severe
         return self.answer(self.probe.linearize(), self.cotangent)
+
+    @cached_property
+    def second(self) -> Setting | None:
+        """The subject at a second point, pulled back there once; None where it raises, or answers in another form."""
+        try:
+            setting = Setting.of(self.probe, self.rng, self.second_point, self.setting.function)
+            setting.pulls.append((self.other_cotangent, setting.linearization.pullback(self.other_cotangent)))
+        except (SubjectRaisedError, FormError):
+            return None
+        return setting
 
     @cached_property
     def second_point(self) -> Vector:
@@ -179,7 +243,7 @@ class Session:
         """Let the shared calls be made anew, since what they returned was no answer to their own question."""
         self.returned = self.linearization.pull(self.linearization.form.cotangent(self.cotangent))
         self.first = Answer(self.first.outputs, self.space.join(self.returned))
-        for call in ("again", "growing", "afresh"):
+        for call in ("late", "again", "growing", "severe", "afresh", "second", "other"):
             self.__dict__.pop(call, None)
 
     def answer(self, linearization: Linearization, cotangent: Vector) -> Answer:
@@ -238,9 +302,11 @@ class Session:
 
     @property
     def precision(self) -> Precision:
-        """The precision of the gradients: that of the primals, or a lower one that the subject declares."""
-        declared, promised = self.probe.declared_precision, self.probe.analytic_precision
-        return declared if declared is not None and declared.unit > promised.unit else promised
+        """The precision of the gradients: that of the primals, or a lower one that is declared, or was found."""
+        lower = HALF if self.probe.is_limited("half-precision") else SINGLE
+        limited = lower is HALF or self.probe.is_limited("single-precision")
+        promised = self.probe.analytic_precision
+        return lower if limited and lower.unit > promised.unit else promised
 
     @property
     def unit(self) -> float:
