@@ -10,7 +10,7 @@ from gradcheck.adapters import adapt, from_reference
 from gradcheck.check import check, verify
 from gradcheck.numeric.plain import numeric_gradient
 from gradcheck.reports.report import Failure, GradientError, Report, SubjectReport
-from gradcheck.subject import Subject, Trait
+from gradcheck.subject import Law, Subject, Trait
 from gradcheck.suite import Suite, suite
 
 __version__ = "0.1.0"
@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Failure",
     "GradientError",
+    "Law",
     "Report",
     "Subject",
     "SubjectReport",

@@ -501,7 +501,8 @@ def test_limits_that_were_found_let_the_gradient_be_judged():
 def test_a_law_sees_what_a_coarse_forward_hides_from_differences(seed):
     single = [Trait("single-precision")]
     assert gradcheck.check(linear(vjp=rounded_to_six_digits, traits=single), seed=seed).passed
-    given = linear(vjp=rounded_to_six_digits, traits=single, laws=laws.euler("w", "x"))
+    assert gradcheck.check(linear(laws=laws.euler("w", "x", "b")), seed=seed).passed
+    given = linear(vjp=rounded_to_six_digits, traits=single, laws=laws.euler("w", "x", "b"))
     report = gradcheck.check(given, seed=seed)
     assert {failure.check for failure in report.failures} == {"law:euler-w-x", "law:euler-w"}
     assert "⟨w, dw⟩ = ⟨x, dx⟩: the sides differ by" in report.failures[0].explanation

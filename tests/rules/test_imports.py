@@ -35,7 +35,7 @@ ALLOWED = {
 LATER = {
     "__main__": {"cli"},
     "check": {"adapters", "campaign", "suite"},
-    "cli": {"campaign"},
+    "cli": {"campaign", "checks"},
     "reports": {"gradcheck"},  # for the version alone
     "suite": {"adapters"},
 }
@@ -44,6 +44,7 @@ MODULES = {
     ("checks", "reports"): {"gradcheck.reports.report"},
     ("check", "reports"): {"gradcheck.reports.report"},
     ("campaign", "checks"): {"gradcheck.checks.stages"},
+    ("cli", "checks"): {"gradcheck.checks.stages"},
     ("kinds", "reports"): {"gradcheck.reports.report"},
     ("kinds", "adapters"): {"gradcheck.adapters.reference"},
     ("__init__", "numeric"): {"gradcheck.numeric.plain"},

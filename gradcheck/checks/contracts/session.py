@@ -15,14 +15,12 @@ from gradcheck.checks.probe import FormError, Linearization, Probe, SubjectRaise
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.directions import signed_random
 from gradcheck.numeric.layouts import read_only
-from gradcheck.numeric.precision import HALF, SINGLE, Precision
+from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
 from gradcheck.numeric.space import Part, Space, Vector, norm, rms
 from gradcheck.subject import Array
 
-#: Values closer than so many roundings of the largest entry are the same.
-_SAME = 2.0**10
-#: The same in float16, which has no more than 2^11 of them.
-_SAME_IN_HALF = 2.0**6
+#: Values closer than so many roundings of the largest entry are the same without a second look.
+_SAME = {DOUBLE: 2.0**10, SINGLE: 2.0**7, HALF: 2.0**4}
 #: Roundings of a cotangent that any pullback may make, whatever becomes of them later.
 _ENTRY_ROUNDINGS = 8.0
 #: Repetitions with other roundings from which an ill-conditioned result is told.
@@ -311,7 +309,7 @@ class Session:
     @property
     def unit(self) -> float:
         """Relative difference up to which values are the same without a second look."""
-        return self.precision.unit * (_SAME if self.precision is not HALF else _SAME_IN_HALF)
+        return self.precision.unit * _SAME[self.precision]
 
     @cached_property
     def rounding(self) -> Answer:
