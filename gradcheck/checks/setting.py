@@ -22,7 +22,7 @@ SIGMAS = 4.0
 #: Evaluations of the pullback from which the rounding of the analytic side is measured.
 _SPREAD_DRAWS = 6
 #: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
-_ENTRY_ROUNDINGS = 8.0
+ENTRY_ROUNDINGS = 8.0
 #: Values that agree to so many decimals of their primal's scale count as equal.
 _EQUAL_DIGITS = 9
 
@@ -202,4 +202,4 @@ class Setting:
         a few roundoffs of ``|g|·max(1, |y|)`` in an entry, which is `moved` so far, must be granted to any pullback.
         """
         size = norm(cotangent) * max(1.0, rms(self.outputs)) * moved
-        return _ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * size
+        return ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * size

@@ -457,19 +457,23 @@ def test_a_forward_that_updates_constants_declares_it():
 
 
 def test_a_pullback_that_writes_to_targets_is_found():
-    targets = np.array([0, 1, 2])
+    targets, mask = np.array([0, 1, 2]), np.array([True, False, True])
 
     def shifting(primals):
         y, pullback = softmax_cross_entropy(primals)
 
         def shifted(g):
             targets[...] = targets[::-1].copy()
+            mask[...] = ~mask
             return pullback(g)
 
         return y, shifted
 
-    report = gradcheck.check(gradcheck.Subject("loss", {"x": X}, shifting, constants={"targets": targets}))
-    assert [failure.check for failure in report.failures] == ["mutation"]
+    report = gradcheck.check(
+        gradcheck.Subject("loss", {"x": X}, shifting, constants={"targets": targets, "mask": mask})
+    )
+    assert [failure.check for failure in report.failures] == ["mutation", "mutation"]
+    assert "the constant 'mask' in place at [0], from True to False" in report.failures[1].explanation
     assert "the pullback changes the constant 'targets' in place at [0], from 0 to 2" in report.failures[0].explanation
 
 
@@ -560,3 +564,15 @@ def test_contracts_may_be_left_out_together():
     report = gradcheck.check(linear(vjp=in_memory_order), contracts=False)
     assert report.passed
     assert set(report.subjects[0].checks) == {"gradient"}
+
+
+def test_the_sign_of_a_zero_is_no_change():
+    def vjp(primals):
+        x = primals["x"]
+        y, mask = np.maximum(x, 0), x > 0
+        x[x == 0] = -0.0
+        return y, lambda g: {"x": g * mask}
+
+    assert gradcheck.check(
+        subject(vjp, x=np.array([1.0, 0.0, -2.0])), without=dict.fromkeys(("read-only", "layout"), "it writes zeros")
+    ).passed

@@ -55,12 +55,19 @@ def _changed_constants(probe: Probe, after: Mapping[str, Array]) -> Iterator[Vio
 def _difference(who: str, what: str, before: Array, after: Array, how: str = "") -> Iterator[Violation]:
     if before.tobytes() == after.tobytes():
         return
-    index = tuple(int(i) for i in np.argwhere(np.asarray(before != after))[0])
+    differing = np.argwhere((before != after) & ((before == before) | (after == after)))
+    if not len(differing):
+        return  # zeros of another sign, or other ways to write nan
+    index = tuple(int(i) for i in differing[0])
     place = f" at {list(index)}" if index else ""
     yield Violation(
-        f"{who} changes {what} in place{place}, from {before[index]:.6g} to {after[index]:.6g}; "
+        f"{who} changes {what} in place{place}, from {_shown(before[index])} to {_shown(after[index])}; "
         f"its owner still needs it: work on a copy{how}"
     )
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
 
 
 def alias(session: Session) -> Iterator[Violation]:

@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck.checks.contracts.contract import Violation
 from gradcheck.checks.contracts.poison import POISON, poisoned_memory
 from gradcheck.checks.probe import FormError, Linearization, Probe, SubjectRaisedError, require_finite
-from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.checks.setting import ENTRY_ROUNDINGS, SIGMAS, Setting
 from gradcheck.numeric.directions import signed_random
 from gradcheck.numeric.layouts import read_only
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
@@ -21,8 +21,6 @@ from gradcheck.subject import Array
 
 #: Values closer than so many roundings of the largest entry are the same without a second look.
 _SAME = {DOUBLE: 2.0**10, SINGLE: 2.0**7, HALF: 2.0**4}
-#: Roundings of a cotangent that any pullback may make, whatever becomes of them later.
-_ENTRY_ROUNDINGS = 8.0
 #: Repetitions with other roundings from which an ill-conditioned result is told.
 SPREAD_DRAWS = 6
 #: A second point differs from the first by this factor where moving the entries around changes nothing.
@@ -70,11 +68,6 @@ class Mismatch:
     count: int
     size: int
     part: Part
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether both values are finite."""
-        return bool(np.isfinite(self.seen) and np.isfinite(self.due))
 
     def __str__(self) -> str:
         where = f" at {list(self.index)}" if self.index else ""
@@ -331,7 +324,7 @@ class Session:
     def floor(self) -> float:
         """Rounding of a gradient entry that no change of the inputs shows, such as that of ``1 - p`` near ``p = 1``."""
         size = max(1.0, rms(self.linearization.outputs)) * norm(self.cotangent)
-        return _ENTRY_ROUNDINGS * self.precision.unit * size
+        return ENTRY_ROUNDINGS * self.precision.unit * size
 
     def violation(self, found: Mismatch, sentence: str, **more: Any) -> Violation:
         """Return a violation with the evidence of a mismatch; an output is no primal."""
