@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -74,7 +73,7 @@ class Ledger:
         self._probe = probe
         self._without = without
         self.case = case
-        self._spent: dict[str, tuple[int, int]] = {}
+        self._spent: dict[str, list[int]] = {}
         self.failures: list[Failure] = []
         self.notes: list[str] = []
         self.evidence = GradientEvidence(judged=dict.fromkeys((part.name for part in probe.space), 0.0))
@@ -83,21 +82,30 @@ class Ledger:
         """Whether a check was not switched off."""
         return check not in self._without
 
-    @contextmanager
-    def booking(self, check: str) -> Iterator[None]:
+    def booking(self, check: str) -> _Booking:
         """Book the calls that are made inside to a check."""
-        forwards, pullbacks = self._probe.forwards, self._probe.pullbacks
-        try:
-            yield
-        finally:
-            known = self._spent.get(check, (0, 0))
-            made = self._probe.forwards - forwards, self._probe.pullbacks - pullbacks
-            self._spent[check] = known[0] + made[0], known[1] + made[1]
+        return _Booking(self._probe, self._spent.setdefault(check, [0, 0]))
 
     @property
     def spent(self) -> dict[str, Evaluations]:
         """The calls of each check."""
         return {check: Evaluations(*calls) for check, calls in self._spent.items()}
+
+
+class _Booking:
+    """Adds the calls made between entering and leaving to an account of forwards and pullbacks."""
+
+    def __init__(self, probe: Probe, account: list[int]) -> None:
+        self._probe = probe
+        self._account = account
+
+    def __enter__(self) -> None:
+        self._account[0] -= self._probe.forwards
+        self._account[1] -= self._probe.pullbacks
+
+    def __exit__(self, *error: object) -> None:
+        self._account[0] += self._probe.forwards
+        self._account[1] += self._probe.pullbacks
 
 
 def run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, ledger: Ledger) -> None:
@@ -167,6 +175,8 @@ def _run_contracts(session: Session, ledger: Ledger) -> _GoesOn:
             continue
         with ledger.booking(contract.name):
             violations = list(check_contract(contract, session))
+        if not violations:
+            continue
         ledger.failures += [contract_failure(contract.name, violation, ledger.case) for violation in violations]
         if any(violation.ends_check for violation in violations):
             return "nothing"

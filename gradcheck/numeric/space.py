@@ -64,7 +64,11 @@ class Space:
 
     def split(self, vector: Vector) -> dict[str, NDArray[Any]]:
         """Return the vector as named arrays: views of it where the dtype is float64."""
-        return {part.name: vector[part.slice].reshape(part.shape).astype(part.dtype, copy=False) for part in self.parts}
+        return {
+            part.name: view if part.dtype == vector.dtype else view.astype(part.dtype)
+            for part in self.parts
+            for view in [vector[part.slice].reshape(part.shape)]
+        }
 
     def round(self, vector: Vector) -> Vector:
         """Return the vector as it is after rounding to the dtypes of the arrays; the same object for float64."""
