@@ -166,6 +166,8 @@ class Subject:
         The forward in the layer's other mode (that of evaluation, where `vjp` is that of training): it runs between
         a forward and its pullback, which must not notice.
     laws : iterable of Law, optional
+    sibling : Subject, optional
+        A subject known to be right, with the same primals: its outputs are those that are due.
     without : mapping of str to str, optional
         Checks that are not run, by name, each with the reason that reports show.
 
@@ -202,6 +204,7 @@ class Subject:
     constants: Arrays = field(default_factory=dict)
     other_mode: Forward | None = None
     laws: tuple[Law, ...] = ()
+    sibling: Subject | None = None
     without: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -210,6 +213,9 @@ class Subject:
         for optional in ("forward", "other_mode"):
             value = getattr(self, optional)
             _require(value is None or callable(value), optional, "a callable or None", value)
+        _require(
+            self.sibling is None or isinstance(self.sibling, Subject), "sibling", "a Subject or None", self.sibling
+        )
         _require(isinstance(self.primals, Mapping), "primals", "a mapping of names to arrays", self.primals)
         if not self.primals:
             raise ValueError(f"{self.name}: expected at least one primal, got primals={{}}")

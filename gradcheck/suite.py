@@ -38,12 +38,24 @@ class Suite:
         return case_from_data(self.kind, config, regime, seed)
 
     def subject(self, case: Case, dtype: Any = None) -> Subject:
-        """Return the subject of one case, with the laws of its kind."""
+        """Return the subject of one case, with the laws of its kind and the reference layer as its sibling."""
         from gradcheck.adapters import adapt
 
         primals = case.primals(dtype)
         built = adapt(self.build(case.config, primals), primals)
-        return replace(built, laws=built.laws or self.kind.laws(case.config), without={**built.without, **self.without})
+        return replace(
+            built,
+            laws=built.laws or self.kind.laws(case.config),
+            sibling=built.sibling or self._sibling(case, built, primals),
+            without={**built.without, **self.without},
+        )
+
+    def _sibling(self, case: Case, built: Subject, primals: Arrays) -> Subject | None:
+        """The reference layer, if this suite is about another layer of the same primals."""
+        if self.build is self.kind.build or built.primals.keys() != primals.keys():
+            return None
+        reference: Subject = self.kind.build(case.config, primals)
+        return reference
 
 
 def suite(

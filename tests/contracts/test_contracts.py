@@ -281,6 +281,7 @@ ALONE = [
     ("call-order", lambda: linear(vjp=SharedCache()), "declare gradcheck.Trait('last-forward-only')"),
     ("second-point", lambda: linear(vjp=FirstCache()), "bit for bit it is still that of the first point"),
     ("forward-agrees", lambda: linear(forward=_plus_one), "forward returns other outputs than vjp"),
+    ("agreement", lambda: linear(vjp=_shifted, sibling=linear()), "the forward itself computes something else"),
     (
         "other-mode",
         lambda: _with_modes(apart=False),
@@ -319,6 +320,11 @@ def _adds_in_place(primals):
         return gradients
 
     return y, adds
+
+
+def _shifted(primals):
+    y, pullback = affine(primals)
+    return y + 0.1, pullback
 
 
 def _plus_one(primals):
@@ -496,6 +502,27 @@ def test_limits_that_were_found_let_the_gradient_be_judged():
 
     report = gradcheck.check(linear(vjp=vjp))
     assert {(failure.check, failure.primal) for failure in report.failures} == {("call-order", "w"), ("gradient", "b")}
+
+
+def test_a_forward_that_is_wrong_and_consistent_is_found_in_a_suite():
+    def doubled(config, primals):
+        right = KINDS["affine"].build(config, primals)
+
+        def vjp(arrays):
+            y, pullback = right.vjp(arrays)
+            return 2 * y, lambda g: pullback(2 * g)
+
+        return gradcheck.Subject("doubled", primals, vjp)
+
+    off = dict.fromkeys(("agreement", "laws"), "it is doubled")
+    assert "agreement" in {failure.check for failure in gradcheck.check(gradcheck.suite("affine", doubled)).failures}
+    assert gradcheck.check(gradcheck.suite("affine", doubled, without=off)).passed
+
+
+def test_a_sibling_of_other_shapes_is_told():
+    other = gradcheck.Subject("sum", {"x": X}, lambda p: (p["x"].sum(0), lambda g: {"x": np.tile(g, (3, 1))}))
+    report = gradcheck.check(gradcheck.Subject("tanh", {"x": X}, tanh, sibling=other))
+    assert "the outputs have shapes [(3, 5)], those of sum with the same primals [(5,)]" in str(report.failures)
 
 
 # Laws.

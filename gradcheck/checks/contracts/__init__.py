@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradcheck.checks.contracts.agreement import AGREEMENT
 from gradcheck.checks.contracts.batches import ANY_RANK, BATCH_EXCHANGE, BATCH_ORDER, BATCH_SIZES, EMPTY_BATCH
 from gradcheck.checks.contracts.calls import (
     ACCUMULATES,
@@ -33,6 +34,7 @@ CONTRACTS: tuple[Contract, ...] = (
     REBOUND,
     CALL_ORDER,
     FORWARD_AGREES,
+    AGREEMENT,
     OTHER_MODE,
     LINEAR_IN_COTANGENT,
     ZERO_FOR_ZERO,
