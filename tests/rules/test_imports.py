@@ -26,7 +26,7 @@ ALLOWED = {
     "kinds": {"adapters", "reference_layers", "reports", "strategies", "subject", "suite"},
     "numeric": set(),
     "reports": {"subject"},
-    "strategies": set(),
+    "strategies": {"numeric"},
     "subject": set(),
     "suite": {"kinds", "subject"},
     "targets": {"kinds", "subject", "suite"},
@@ -47,6 +47,7 @@ MODULES = {
     ("cli", "checks"): {"gradcheck.checks.stages"},
     ("kinds", "reports"): {"gradcheck.reports.report"},
     ("kinds", "adapters"): {"gradcheck.adapters.reference"},
+    ("strategies", "numeric"): {"gradcheck.numeric.layouts"},
     ("__init__", "numeric"): {"gradcheck.numeric.plain"},
     ("__init__", "reports"): {"gradcheck.reports.report"},
 }
