@@ -1,6 +1,6 @@
 """Layers in NumPy with hand-written backward passes: known to be right, and written to be read."""
 
-from reference_layers.activations import ReLU
+from reference_layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from reference_layers.affine import Affine
 from reference_layers.conv import Conv2d
 from reference_layers.digits import load_digits
@@ -10,19 +10,29 @@ from reference_layers.networks import FiveLayerCNN
 from reference_layers.pooling import AvgPool2d, MaxPool2d
 from reference_layers.sequential import Sequential
 from reference_layers.shape import Flatten
+from reference_layers.softmax import LogSoftmax, Softmax
 
 __all__ = [
+    "ELU",
+    "GELU",
     "Affine",
     "AvgPool2d",
     "Conv2d",
     "FiveLayerCNN",
     "Flatten",
     "Layer",
+    "LeakyReLU",
+    "LogSoftmax",
     "MaxPool2d",
     "ReLU",
     "Sequential",
     "ShapeError",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
     "SoftmaxCrossEntropy",
+    "Softplus",
+    "Tanh",
     "load_digits",
     "softmax",
 ]

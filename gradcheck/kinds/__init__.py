@@ -6,6 +6,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from gradcheck.kinds.activations import (
+    ELU_KIND,
+    GELU_KIND,
+    LEAKY_RELU,
+    LOG_SOFTMAX,
+    SIGMOID,
+    SILU,
+    SOFTMAX,
+    SOFTPLUS,
+    TANH,
+)
 from gradcheck.kinds.affine import AFFINE
 from gradcheck.kinds.conv2d import CONV2D
 from gradcheck.kinds.elementwise import FLATTEN, RELU
@@ -25,6 +36,15 @@ _REGISTERED = (
     AFFINE,
     FLATTEN,
     RELU,
+    LEAKY_RELU,
+    ELU_KIND,
+    SIGMOID,
+    TANH,
+    SOFTPLUS,
+    SILU,
+    GELU_KIND,
+    SOFTMAX,
+    LOG_SOFTMAX,
     SOFTMAX_CROSS_ENTROPY,
     SEQUENTIAL,
     FIVE_LAYER_CNN,
