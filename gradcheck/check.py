@@ -155,19 +155,10 @@ def check_subject(
     without = {**subject.without, **settings.without}
     require_known(without)
     case = case or CaseId(None, {name: array.shape for name, array in subject.primals.items()}, None, seed)
-    probe = Probe(subject)
-    ledger = Ledger(probe, case, without)
-    broken: Verdict = "failed"
-    try:
-        # Steps that leave the domain of a forward are dealt with where their values are read.
-        with np.errstate(all="ignore"):
-            run_stages(probe, np.random.default_rng(seed), settings, ledger)
-    except FormError as error:
-        broken = "error" if error.check in ("forward", "form") and not ledger.failures else "failed"
-        ledger.failures.append(Failure(error.check, case, str(error), primal=error.primal))
-    except SubjectRaisedError as error:
-        broken = "failed" if ledger.failures else "error"
-        ledger.failures.append(Failure("raised", case, str(error)))
+    # Without contracts nothing looks for changes in place, and arrays need not be copied before each call.
+    probe, ledger, broken = _run(subject, seed, settings, case, without, lends_arguments=not settings.contracts)
+    if probe.lends_arguments and broken == "error":
+        probe, ledger, broken = _run(subject, seed, settings, case, without, lends_arguments=False)
     evidence = ledger.evidence
     return SubjectReport(
         subject.name,
@@ -184,6 +175,32 @@ def check_subject(
         limits=tuple(sorted(trait.limit for trait in subject.traits if trait.limit)),
         without=without if settings.contracts else {},
     )
+
+
+def _run(
+    subject: Subject,
+    seed: int,
+    settings: Settings,
+    case: CaseId,
+    without: Mapping[str, str],
+    *,
+    lends_arguments: bool,
+) -> tuple[Probe, Ledger, Verdict]:
+    """Run the stages; return what they left, and the verdict if they left failures."""
+    probe = Probe(subject)
+    probe.lends_arguments = lends_arguments
+    ledger = Ledger(probe, case, without)
+    try:
+        # Steps that leave the domain of a forward are dealt with where their values are read.
+        with np.errstate(all="ignore"):
+            run_stages(probe, np.random.default_rng(seed), settings, ledger)
+    except (FormError, SubjectRaisedError) as error:
+        is_answer = isinstance(error, FormError) and error.check not in ("forward", "form")
+        broken: Verdict = "failed" if is_answer or ledger.failures else "error"
+        check = error.check if isinstance(error, FormError) else "raised"
+        ledger.failures.append(Failure(check, case, str(error), primal=getattr(error, "primal", None)))
+        return probe, ledger, broken
+    return probe, ledger, "failed"
 
 
 def _judged_share(probe: Probe, evidence: GradientEvidence) -> float:

@@ -222,7 +222,8 @@ class Subject:
         _require(isinstance(self.constants, Mapping), "constants", "a mapping of names to arrays", self.constants)
         for key, array in self.constants.items():
             _require(isinstance(array, np.ndarray), f"constants[{key!r}]", "a NumPy array", array)
-        frozen = {name: _frozen_primal(self.name, name, array) for name, array in self.primals.items()}
+        checked = {name: _checked_primal(self.name, name, array) for name, array in self.primals.items()}
+        frozen = _frozen(checked)
         object.__setattr__(self, "primals", MappingProxyType(frozen))
         object.__setattr__(self, "traits", _checked_traits(self.name, self.traits, frozen, self.constants))
         object.__setattr__(self, "laws", tuple(self.laws))
@@ -272,7 +273,7 @@ def _require(condition: bool, argument: str, expected: str, value: object) -> No
         raise TypeError(f"expected {argument} to be {expected}, got {argument}={value!r} ({type(value).__name__})")
 
 
-def _frozen_primal(subject: str, name: str, array: object) -> Array:
+def _checked_primal(subject: str, name: str, array: object) -> Array:
     where = f"{subject}: primal {name!r}"
     if not isinstance(name, str):
         raise TypeError(f"{subject}: expected primals to be named by str, got {name!r} ({type(name).__name__})")
@@ -290,9 +291,28 @@ def _frozen_primal(subject: str, name: str, array: object) -> Array:
     if not finite.all():
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(f"{where}: expected finite entries, got {value[index]} at index {index} of {value.shape}")
-    frozen = value.copy(order="C")
-    frozen.flags.writeable = False
-    return frozen
+    return value
+
+
+def _frozen(arrays: Arrays) -> dict[str, Array]:
+    """Return copies that cannot be written to: parts of one vector where all are float64.
+
+    The checks need the primals as one vector. Of a large network there is not room for both.
+    """
+    copies: dict[str, Array]
+    if all(array.dtype == np.float64 for array in arrays.values()):
+        ends = np.cumsum([array.size for array in arrays.values()])
+        parts = np.split(np.empty(ends[-1]), ends[:-1])
+        copies = {name: part.reshape(array.shape) for part, (name, array) in zip(parts, arrays.items(), strict=True)}
+        for name, array in arrays.items():
+            copies[name][...] = array
+    else:
+        copies = {name: array.copy(order="C") for name, array in arrays.items()}
+    for copy in copies.values():
+        if copy.base is not None:
+            copy.base.flags.writeable = False
+        copy.flags.writeable = False
+    return copies
 
 
 def _checked_traits(subject: str, traits: Iterable[Trait], primals: Arrays, constants: Arrays) -> frozenset[Trait]:

@@ -17,10 +17,10 @@ from gradcheck.checks.projected import (
     Difference,
     Pulled,
     Test,
+    by_magnitude,
     compare,
     difference,
     noise_floor,
-    small_primals,
 )
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.precision import DOUBLE
@@ -94,8 +94,8 @@ class _Screen:
     def everything(self) -> list[tuple[str, ...]]:
         """Return what to escalate where the forward has no float64: all primals, and small ones by themselves."""
         setting = self._setting
-        small = small_primals(self._pull(0))
-        return [setting.names, *((name,) for name in small if len(setting.names) > 1)]
+        groups = by_magnitude(self._pull(0))
+        return [setting.names, *groups[1:]]
 
     def suspects(self) -> list[tuple[str, ...]]:
         """Run the tests; return the groups of primals that disagree, meet a kink, or are not seen sharply enough."""
@@ -105,27 +105,28 @@ class _Screen:
         pulled = [self._pull(k) for k in range(self._trials)]
         tests = [[self._compare(one, difference, names) for difference in moved] for one in pulled]
         kinked = any(one.kinked for one in moved)
-        small = small_primals(pulled[0])
-        if len(names) == 1 and small and not kinked and _all_zero(tests):
+        largest, *smaller = by_magnitude(pulled[0])
+        if not any(pulled[0].sizes.values()):
+            largest, smaller = (), [names]
+        if len(names) == 1 and not pulled[0].sizes[names[0]] and not kinked and _all_zero(tests):
             self._evidence.vacuous.append(names[0])
             return []
-        alone = small if len(names) > 1 else []
         suspects: list[tuple[str, ...]] = []
-        if kinked or not self._settle([name for name in names if name not in alone], pulled, tests):
+        if kinked or not self._settle(largest, pulled, tests):
             suspects.append(names)
         zero = ZERO_SHARE * tests[0][0].scale
-        return suspects + [(name,) for name in alone if not self._settle_small(name, pulled, zero)]
+        return suspects + [group for group in smaller if not self._settle_small(group, pulled, zero)]
 
-    def _settle_small(self, name: str, pulled: Sequence[Pulled], zero: float) -> bool:
-        """Move one primal alone; values up to `zero` count as zero beside those of the whole call."""
+    def _settle_small(self, names: tuple[str, ...], pulled: Sequence[Pulled], zero: float) -> bool:
+        """Move primals alone, whose gradients are of one size; values up to `zero` count as zero beside the others."""
         setting = self._setting
-        moved = self._move(setting.restricted(setting.tangent(), (name,)))
-        tests = [self._compare(one, moved, (name,), zero) for one in pulled]
+        moved = self._move(setting.restricted(setting.tangent(), names))
+        tests = [self._compare(one, moved, names, zero) for one in pulled]
         silent = all(abs(test.analytic) <= zero and abs(test.numeric) <= test.tolerance for test in tests)
         if silent and all(test.scale <= 10 * test.tolerance for test in tests):
-            self._evidence.vacuous.append(name)
+            self._evidence.vacuous += names
             return True
-        return not moved.kinked and self._settle([name], pulled, [[test] for test in tests])
+        return not moved.kinked and self._settle(names, pulled, [[test] for test in tests])
 
     def _settle(self, names: Sequence[str], pulled: Sequence[Pulled], tests: Sequence[Sequence[Test]]) -> bool:
         """Return whether the tests agree and are sharp; keep their resolution if so."""

@@ -182,6 +182,8 @@ class Probe:
         Whether every forward gets copies, since the subject spoils what it is given.
     form : OutputForm or None
         That of the last outputs.
+    lends_arguments : bool
+        Whether ``vjp`` gets parts of the point itself, which cannot be written to, and not copies.
     buffers : dict of str to ndarray
         The arrays to which the last pullback added gradients.
     """
@@ -189,7 +191,7 @@ class Probe:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.space = Space.of(subject.primals)
-        self.point = self.space.join(subject.primals)
+        self.point = _one_vector(subject.primals, self.space)
         self.analytic_precision = max(
             (precision_of(part.dtype) for part in self.space), key=lambda precision: precision.unit
         )
@@ -201,6 +203,7 @@ class Probe:
         self.buffers: dict[str, Array] = {}
         self._limits = {trait.name: trait for trait in subject.traits}
         self.shields_arguments = False
+        self.lends_arguments = False
 
     @property
     def evaluations(self) -> Evaluations:
@@ -223,8 +226,10 @@ class Probe:
         self._limits[trait.name] = Trait(trait.name, tuple(dict.fromkeys(primals)))
 
     def linearize(self, point: Vector | None = None) -> Linearization:
-        """Call ``vjp`` at a point (default: the subject's own) on fresh arrays, which it may spoil."""
+        """Call ``vjp`` at a point (default: the subject's own) on fresh arrays, which it may spoil, or on lent ones."""
         vector = self.point if point is None else point
+        if self.lends_arguments:
+            return Linearization(self, lambda: self.space.split(vector), self.space)
         return Linearization(self, lambda: _copies(self.space.split(vector)), self.space)
 
     def linearize_at(self, arguments: dict[str, Array]) -> Linearization:
@@ -307,6 +312,22 @@ def seeded_globally() -> Iterator[None]:
     finally:
         np.random.set_state(numpy_state)  # noqa: NPY002
         random.setstate(python_state)
+
+
+def _one_vector(primals: Mapping[str, Array], space: Space) -> Vector:
+    """Return the primals as a vector that cannot be written to: the one they are parts of, if there is one."""
+    owner = next(iter(primals.values())).base
+    parts_of_owner = (
+        isinstance(owner, np.ndarray)
+        and owner.shape == (space.size,)
+        and owner.dtype == np.float64
+        and all(array.base is owner for array in primals.values())
+    )
+    if parts_of_owner:
+        return np.asarray(owner)
+    vector = space.join(primals)
+    vector.flags.writeable = False
+    return vector
 
 
 def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:

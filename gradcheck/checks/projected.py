@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
-from gradcheck.numeric.function import Function, evaluate_pair
+from gradcheck.numeric.function import Function
 from gradcheck.numeric.ladder import a_priori_noise
 from gradcheck.numeric.precision import DOUBLE, Precision
 from gradcheck.numeric.space import Vector, norm
@@ -24,6 +24,8 @@ ZERO_SHARE = 1e-11
 SMALL_SHARE = 1e-2
 #: A one-sided gap above this share of the typical slope makes an output suspect of a kink.
 SUSPICIOUS_GAP = 1e-2
+#: Entries that are projected at a time.
+_BLOCK = 2**16
 #: A test whose tolerance is this many times wider than its proper one is left to a ladder of steps.
 BLUNT = 10.0
 
@@ -50,8 +52,7 @@ class Difference:
 
     Attributes
     ----------
-    taken : Vector
-        The tangent really taken.
+    point, tangent : Vector
     slope : Vector
         Central slope per output.
     size : float
@@ -60,10 +61,22 @@ class Difference:
         Whether some output has one-sided slopes that differ.
     """
 
-    taken: Vector
+    point: Vector
+    tangent: Vector
     slope: Vector
     size: float
     kinked: bool
+
+    def project(self, gradient: Vector) -> float:
+        """Return ``⟨gradient, d⟩`` for the tangent d really taken: that between the two points after rounding."""
+        total = 0.0
+        for start in range(0, gradient.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            move = STEP * self.tangent[block]
+            taken = self.point[block] + move
+            taken -= self.point[block] - move
+            total += float(np.dot(gradient[block], taken))
+        return total / (2 * STEP)
 
 
 @dataclass(frozen=True)
@@ -95,18 +108,24 @@ class Test:
 
 
 def difference(function: Function, point: Vector, outputs: Vector, tangent: Vector) -> Difference:
-    """Difference the outputs along a tangent: two forwards."""
-    pair = evaluate_pair(function, point, STEP * tangent)
-    slope = pair.plus - pair.minus
+    """Difference the outputs along a tangent: two forwards.
+
+    One vector is made beside the tangent, since a large network leaves room for few.
+    """
+    moved = STEP * tangent
+    moved += point
+    plus = function.evaluate(moved)
+    np.multiply(tangent, -STEP, out=moved)
+    moved += point
+    minus = function.evaluate(moved)
+    slope = plus - minus
     slope *= 1 / (2 * STEP)
     size = norm(slope)
-    bend = pair.plus
-    bend += pair.minus
+    bend = plus
+    bend += minus
     bend -= outputs
     bend -= outputs
-    taken = pair.displacement
-    taken *= 1 / (2 * STEP)
-    return Difference(taken, slope, size, _is_kinked(function, outputs, bend, slope, size))
+    return Difference(point, tangent, slope, size, _is_kinked(function, outputs, bend, slope, size))
 
 
 def _is_kinked(function: Function, outputs: Vector, bend: Vector, slope: Vector, size: float) -> bool:
@@ -147,14 +166,23 @@ def compare(
     ``S = max(‖A∘d‖₂, ‖g∘J d‖₂)``, which does not grow with the number of entries as their sum would. Tangents and
     cotangents have magnitudes between 1 and 2 scales, so that both norms follow from those of A and of J d.
     """
-    analytic = float(np.dot(pulled.gradient, moved.taken))
+    analytic = moved.project(pulled.gradient)
     numeric = float(np.dot(pulled.cotangent, moved.slope))
     scale = TYPICAL_MAGNITUDE * max(math.hypot(*(pulled.sizes[name] for name in names)), moved.size)
     proper = precision.analytic_tolerance * scale
     return Test(analytic, numeric, proper + floor + zero, scale, floor + zero <= BLUNT * proper)
 
 
-def small_primals(pulled: Pulled) -> list[str]:
-    """Return the primals whose share of the scale is so small that a joint test would drown their errors."""
-    total = math.hypot(*pulled.sizes.values())
-    return [name for name, size in pulled.sizes.items() if size < SMALL_SHARE * total or total == 0.0]
+def by_magnitude(pulled: Pulled) -> list[tuple[str, ...]]:
+    """Return the primals in groups, those with the largest gradients first.
+
+    A primal whose share of the scale of its group is too small, so that a joint test would drown its errors, belongs
+    to a later group; those whose gradient is zero make the last one.
+    """
+    groups, rest = [], dict(pulled.sizes)
+    while rest:
+        total = math.hypot(*rest.values())
+        seen = tuple(name for name, size in rest.items() if size >= SMALL_SHARE * total)
+        groups.append(seen)
+        rest = {name: size for name, size in rest.items() if name not in seen}
+    return groups

@@ -10,6 +10,10 @@ from gradcheck.numeric.space import Space, Vector
 TYPICAL_MAGNITUDE = 1.5275
 
 
+#: Entries that are drawn at a time; a multiple of 4.
+_BLOCK = 2**16
+
+
 def signed_random(size: int, rng: np.random.Generator) -> Vector:
     """Return entries ±(1 + U), U uniform on a grid of 2^15 points between 0 and 1.
 
@@ -23,11 +27,14 @@ def signed_random(size: int, rng: np.random.Generator) -> Vector:
     """
     # Sixteen random bits an entry are enough, and cost a quarter of a random float64. The grid's spacing is no
     # power of two, so that the entries use all bits of a float64 and no product with them is exact by chance.
-    bits = np.asarray(rng.bit_generator.random_raw(-(-size // 4)), dtype=np.uint64)
-    entries = bits.view(np.int16)[:size].astype(np.float64)
-    entries += 0.5
-    entries *= 1 / 32768.1
-    entries += np.copysign(1.0, entries)
+    entries = np.empty(size)
+    for start in range(0, size, _BLOCK):
+        block = entries[start : start + _BLOCK]
+        bits = np.asarray(rng.bit_generator.random_raw(-(-block.size // 4)), dtype=np.uint64)
+        block[...] = bits.view(np.int16)[: block.size]
+        block += 0.5
+        block *= 1 / 32768.1
+        block += np.copysign(1.0, block)
     return entries
 
 

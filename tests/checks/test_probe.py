@@ -151,3 +151,39 @@ def test_a_vacuous_gradient_is_inconclusive():
     assert report.verdict == "inconclusive"
     assert "zero on both sides" in report.subjects[0].notes[0]
     assert report.subjects[0].vacuous == ("x",)
+
+
+def test_a_layer_that_writes_to_its_arguments_is_given_copies():
+    def spoiling(primals):
+        primals["x"] *= 2
+        x = primals["x"].copy()
+        return x**2, lambda g: {"x": 4 * x * g}
+
+    report = gradcheck.check(subject(spoiling, x=X), contracts=False)
+    assert report.passed, str(report)
+
+
+def test_many_small_gradients_are_moved_together():
+    sizes = {f"p{k}": 10.0 ** -(2.5 * (k // 10)) for k in range(20)}
+
+    def scaled_sum(primals):
+        y = sum(size * primals[name] for name, size in sizes.items())
+        return y, lambda g: {name: size * g for name, size in sizes.items()}
+
+    rng = np.random.default_rng(0)
+    given = gradcheck.check(subject(scaled_sum, **{name: rng.standard_normal(4) for name in sizes}), contracts=False)
+    assert given.passed
+    assert given.subjects[0].evaluations == Evaluations(5 + 2, 2), "one trial for each magnitude, not each primal"
+
+
+@pytest.mark.parametrize("wrong", ["p0", "p7", "p19"])
+def test_a_small_wrong_gradient_among_many_is_found(wrong):
+    sizes = {f"p{k}": 10.0 ** -(3 * (k // 5)) for k in range(20)}
+
+    def scaled_sum(primals):
+        y = sum(size * primals[name] for name, size in sizes.items())
+        return y, lambda g: {name: size * g * (1.01 if name == wrong else 1) for name, size in sizes.items()}
+
+    rng = np.random.default_rng(0)
+    given = gradcheck.check(subject(scaled_sum, **{name: rng.standard_normal(4) for name in sizes}))
+    assert {failure.primal for failure in given.failures} == {wrong}
