@@ -2,22 +2,28 @@
 
 from reference_layers.activations import ReLU
 from reference_layers.affine import Affine
-from reference_layers.conv import Conv2d
+from reference_layers.conv import Conv1d, Conv2d, Conv3d
 from reference_layers.digits import load_digits
 from reference_layers.layer import Layer, ShapeError
 from reference_layers.losses import SoftmaxCrossEntropy, softmax
 from reference_layers.networks import FiveLayerCNN
-from reference_layers.pooling import AvgPool2d, MaxPool2d
+from reference_layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool1d, MaxPool2d
 from reference_layers.sequential import Sequential
 from reference_layers.shape import Flatten
 
 __all__ = [
+    "AdaptiveAvgPool2d",
     "Affine",
+    "AvgPool1d",
     "AvgPool2d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
     "FiveLayerCNN",
     "Flatten",
+    "GlobalAvgPool2d",
     "Layer",
+    "MaxPool1d",
     "MaxPool2d",
     "ReLU",
     "Sequential",
