@@ -160,7 +160,8 @@ def tap_counts(size: int, kernel: int, stride: int, number: int, before: int = 0
     [2, 3, 1]
     """
     taps = np.arange(number)[:, None] * stride - before + np.arange(kernel) * dilation
-    return ((taps >= 0) & (taps < size)).sum(axis=1)
+    counts: Array = ((taps >= 0) & (taps < size)).sum(axis=1)
+    return counts
 
 
 def pad(x: Array, around: Sides, value: float = 0.0) -> Array:

@@ -28,17 +28,13 @@ class Faulty:
         return self.fault(self.layer, params, *cache, grad_output)
 
 
-def pool(kind):
-    return lambda c: (kind(c.kernel_size, c.stride, c.padding),)
-
-
 #: For each kind: the layer of a configuration, and constants of its forward.
 LAYERS = {
     "conv2d": lambda c: (
         Conv2d(c.in_channels, c.out_channels, c.kernel_size, c.stride, c.padding, c.dilation, c.groups, c.bias),
     ),
-    "max_pool2d": pool(MaxPool2d),
-    "avg_pool2d": pool(AvgPool2d),
+    "max_pool2d": lambda c: (MaxPool2d(c.kernel_size, c.stride, c.padding, c.ceil_mode, c.dilation),),
+    "avg_pool2d": lambda c: (AvgPool2d(c.kernel_size, c.stride, c.padding, c.ceil_mode, c.count_include_pad),),
     "affine": lambda c: (Affine(c.in_features, c.out_features, c.bias),),
     "relu": lambda _: (ReLU(),),
     "softmax_cross_entropy": lambda c: (SoftmaxCrossEntropy(c.reduction), np.array(c.targets)),
@@ -170,7 +166,7 @@ CONV2D = {
 
 def by_window(x, layer, cache, border):
     """Return the windows of x, one axis for all taps: (N, C, taps, rows, columns)."""
-    view = windows(pad(x, cache.around, border), layer.kernel_size, layer.stride)
+    view = windows(pad(x, cache.around, border), layer.kernel_size, layer.stride, layer._dilation)
     return view.reshape(*view.shape[:2], -1, *view.shape[4:])
 
 
@@ -202,12 +198,25 @@ def winner_assigned(layer, _params, x, cache, g):
     for n, c, i, j in np.ndindex(*g.shape):
         row, column = divmod(int(cache.winner[n, c, i, j]), columns)
         assert row < rows
-        image[n, c, i * layer.stride[0] + row, j * layer.stride[1] + column] = g[n, c, i, j]
+        place = i * layer.stride[0] + row * layer.dilation[0], j * layer.stride[1] + column * layer.dilation[1]
+        image[n, c, *place] = g[n, c, i, j]
     return np.ascontiguousarray(crop(image, cache.around))
 
 
 def everywhere(layer, _params, _x, cache, g):
     return routed(layer, cache, g, np.ones((1, 1, np.prod(layer.kernel_size), 1, 1)))
+
+
+def overhang_dropped(layer, params, x, cache, g):
+    """Leave out the last row and the last column of windows where they reach behind the padding."""
+    plain, g = replace(layer, ceil_mode=False)._around(x.shape[2:]), g.copy()
+    g[:, :, g.shape[2] - (cache.around[1] > plain[1]) :] = 0
+    g[:, :, :, g.shape[3] - (cache.around[3] > plain[3]) :] = 0
+    return layer.backward(params, cache, g)[0]
+
+
+def dilation_forgotten(layer, params, _x, cache, g):
+    return replace(layer, dilation=1).backward(params, cache, g)[0]
 
 
 MAX_POOL2D = {
@@ -216,6 +225,8 @@ MAX_POOL2D = {
     "near maxima get gradient": ("x", all_within(0.1)),
     "minimum": ("x", spoiled("x", to_minimum)),
     "every entry gets everything": ("x", spoiled("x", everywhere)),
+    "windows that overhang dropped": ("x", spoiled("x", overhang_dropped)),
+    "dilation forgotten": ("x", spoiled("x", dilation_forgotten)),
     "last row of windows dropped": ("x", with_upstream(last_row_dropped)),
     "dx negated": ("x", negated),
     "upstream ignored": ("x", upstream_ignored),
@@ -223,14 +234,18 @@ MAX_POOL2D = {
 
 
 def mean_assigned(layer, _params, _x, cache, g):
-    share = (g / np.prod(layer.kernel_size))[:, :, None, None]
+    share = (g / cache.divisor)[:, :, None, None]
     taps = np.broadcast_to(share, (*g.shape[:2], *layer.kernel_size, *g.shape[2:]))
     return np.ascontiguousarray(crop(scatter_assigned(taps, cache.padded_size, layer.stride), cache.around))
 
 
 def border_not_counted(layer, _params, x, cache, g):
     inside = by_window(np.ones_like(x), layer, cache, 0.0).sum(2)
-    return layer.backward({}, cache, g * np.prod(layer.kernel_size) / inside)[0]
+    return layer.backward({}, cache, g * cache.divisor / inside)[0]
+
+
+def kernel_counted(layer, _params, _x, cache, g):
+    return layer.backward({}, cache, g * cache.divisor / np.prod(layer.kernel_size))[0]
 
 
 AVG_POOL2D = {
@@ -238,6 +253,8 @@ AVG_POOL2D = {
     "divisor of one axis only": ("x", spoiled("x", lambda a, p, _, c, g: a.backward(p, c, g)[0] * a.kernel_size[1])),
     "overlap assigned": ("x", spoiled("x", mean_assigned)),
     "border not counted": ("x", spoiled("x", border_not_counted)),
+    "the whole kernel counted": ("x", spoiled("x", kernel_counted)),
+    "windows that overhang dropped": ("x", spoiled("x", overhang_dropped)),
     "last row of windows dropped": ("x", with_upstream(last_row_dropped)),
     "dx negated": ("x", negated),
     "upstream ignored": ("x", upstream_ignored),
