@@ -2,7 +2,8 @@
 
 from reference_layers.activations import ReLU
 from reference_layers.affine import Affine
-from reference_layers.conv import Conv1d, Conv2d, Conv3d
+from reference_layers.conv import Conv1d, Conv2d, Conv3d, TrueConv2d
+from reference_layers.conv_transpose import ConvTranspose2d
 from reference_layers.digits import load_digits
 from reference_layers.layer import Layer, ShapeError
 from reference_layers.losses import SoftmaxCrossEntropy, softmax
@@ -19,6 +20,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose2d",
     "FiveLayerCNN",
     "Flatten",
     "GlobalAvgPool2d",
@@ -29,6 +31,7 @@ __all__ = [
     "Sequential",
     "ShapeError",
     "SoftmaxCrossEntropy",
+    "TrueConv2d",
     "load_digits",
     "softmax",
 ]

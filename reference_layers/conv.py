@@ -90,6 +90,11 @@ class ConvParameters(Spatial):
         if self.bias:
             require_shape("bias", params["bias"], (self.out_channels,))
 
+    def _grad_bias(self, grad_output: Array) -> Array:
+        n, channels = grad_output.shape[:2]
+        gradient: Array = grad_output.reshape(n, channels, math.prod(grad_output.shape[2:])).sum(axis=(0, 2))
+        return gradient
+
     def _by_group(self, maps: Array) -> Array:
         """Return maps (N, C, …) as one matrix per sample and group: a row for each channel."""
         n, channels = maps.shape[:2]
@@ -147,7 +152,7 @@ class _Conv(ConvParameters):
         require_shape("grad_output", grad_output, cache.output_shape)
         gradients = {"weight": self.grad_weight(cache, grad_output)}
         if self.bias:
-            gradients["bias"] = _by_channel(grad_output).sum(axis=(0, 2))
+            gradients["bias"] = self._grad_bias(grad_output)
         return self.grad_input_scatter(params, cache, grad_output), gradients
 
     def grad_weight(self, cache: ConvCache, grad_output: Array) -> Array:
@@ -198,10 +203,6 @@ class _Conv(ConvParameters):
 
     def _rotated(self, weight: Array) -> Array:
         return np.flip(weight, tuple(range(2, 2 + self.rank)))
-
-
-def _by_channel(maps: Array) -> Array:
-    return maps.reshape(*maps.shape[:2], math.prod(maps.shape[2:]))
 
 
 @dataclass(frozen=True)
@@ -358,3 +359,57 @@ class Conv3d(_Conv):
     """
 
     rank = 3
+
+
+@dataclass(frozen=True)
+class TrueConv2d(_Conv):
+    """Two-dimensional convolution in the sense of mathematics: the kernel is rotated by 180°.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, dilation : int or pair of int
+        (height, width).
+    padding : int, pair of int, four ints, "valid" or "same"
+        Zeros around the input: on all sides, per axis, or (top, bottom, left, right).
+    groups : int
+        Both numbers of channels are divided into so many independent convolutions.
+    bias : bool
+
+    Raises
+    ------
+    ValueError
+        If a hyper-parameter is impossible; the message shows its value.
+
+    Notes
+    -----
+    With x̃ the padded input, stride s, dilation d, and a' = kh − 1 − a, b' = kw − 1 − b::
+
+        y[n, o, i, j] = b[o] + Σ_{c,a,b} w[o, c, a, b] · x̃[n, c, i·s + a'·d, j·s + b'·d]
+
+        ∂/∂w[o, c, a, b] = Σ_{n,i,j} g[n, o, i, j] · x̃[n, c, i·s + a'·d, j·s + b'·d]
+        ∂/∂b[o]          = Σ_{n,i,j} g[n, o, i, j]
+        ∂/∂x̃            : every g[n, o, i, j]·rot180(w[o]) is added at the place of its window
+
+    It is `Conv2d` with the rotated kernel, and the gradient of the weight is rotated back. Both ways to the gradient
+    of the input are those of `Conv2d`; in the full convolution the kernel, rotated twice, is the weight itself.
+
+    Shapes: x (N, in_channels, H, W), weight (out_channels, in_channels/groups, kh, kw), bias (out_channels,),
+    y (N, out_channels, oh, ow).
+
+    References
+    ----------
+    The convolution of the article on the gradients of convolutional layers, see ``docs/design.md``.
+
+    Examples
+    --------
+    >>> layer = TrueConv2d(1, 1, (1, 2), bias=False)
+    >>> y, _ = layer.forward({"weight": np.array([[[[1.0, 10.0]]]])}, np.array([[[[1.0, 2.0, 3.0]]]]))
+    >>> y.tolist()
+    [[[[12.0, 23.0]]]]
+    """
+
+    rank = 2
+
+    def _correlated(self, weight: Array) -> Array:
+        return np.ascontiguousarray(self._rotated(weight))

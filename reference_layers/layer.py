@@ -96,8 +96,8 @@ def require_flag(**values: bool) -> None:
             raise ValueError(f"expected {name} to be True or False, got {name}={value!r}")
 
 
-def per_axis(name: str, value: Any, rank: int) -> tuple[int, ...]:
-    """Return a positive int, or one for each of `rank` axes of space, as a tuple.
+def per_axis(name: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...]:
+    """Return an int of at least `least`, or one for each of `rank` axes of space, as a tuple.
 
     Raises
     ------
@@ -113,8 +113,8 @@ def per_axis(name: str, value: Any, rank: int) -> tuple[int, ...]:
     if not (isinstance(numbers, tuple | list) and len(numbers) == rank and all(map(is_int, numbers))):
         several = f" or {COUNTS[rank]} of ints ({', '.join(AXES[rank])})" if rank > 1 else ""
         raise ValueError(f"expected {name} to be an int{several}, got {name}={value!r}")
-    if min(numbers) < 1:
-        raise ValueError(f"expected {name} to be at least 1, got {name}={value!r}")
+    if min(numbers) < least:
+        raise ValueError(f"expected {name} to be at least {least}, got {name}={value!r}")
     return tuple(map(int, numbers))
 
 

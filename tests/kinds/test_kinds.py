@@ -15,6 +15,7 @@ from gradcheck.kinds.affine import AffineConfig
 from gradcheck.kinds.conv1d import Conv1dConfig
 from gradcheck.kinds.conv2d import Conv2dConfig
 from gradcheck.kinds.conv3d import Conv3dConfig
+from gradcheck.kinds.conv_transpose2d import ConvTranspose2dConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.global_pool import AdaptiveAvgPool2dConfig, GlobalAvgPool2dConfig
 from gradcheck.kinds.kind import Case, case_from_data
@@ -34,6 +35,8 @@ SMALLEST = {
     "conv2d": Conv2dConfig(1, 1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1, bias=False),
     "conv1d": Conv1dConfig(1, 1, 1, (1,), (1,), bias=False),
     "conv3d": Conv3dConfig(1, 1, 1, (1, 1, 1), (1, 1, 1), bias=False),
+    "true_conv2d": Conv2dConfig(1, 1, 1, (1, 1), (1, 1), bias=False),
+    "conv_transpose2d": ConvTranspose2dConfig(1, 1, 1, (1, 1), (1, 1), bias=False),
     "max_pool2d": Pool2dConfig(1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
     "avg_pool2d": Pool2dConfig(1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
     "max_pool1d": Pool1dConfig(1, 1, (1,), (1,), (1,)),
