@@ -9,7 +9,17 @@ import pytest
 
 import gradcheck
 from gradcheck.campaign import Options, run
-from reference_layers import Affine, AvgPool2d, Conv2d, Flatten, MaxPool2d, ReLU, SoftmaxCrossEntropy
+from reference_layers import (
+    Affine,
+    AvgPool2d,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    MaxPool2d,
+    ReLU,
+    SoftmaxCrossEntropy,
+    TrueConv2d,
+)
 from reference_layers.windows import crop, pad, scatter, windows
 
 
@@ -28,11 +38,15 @@ class Faulty:
         return self.fault(self.layer, params, *cache, grad_output)
 
 
+def hyper_parameters(c):
+    return c.in_channels, c.out_channels, c.kernel_size, c.stride, c.padding, c.dilation, c.groups, c.bias
+
+
 #: For each kind: the layer of a configuration, and constants of its forward.
 LAYERS = {
-    "conv2d": lambda c: (
-        Conv2d(c.in_channels, c.out_channels, c.kernel_size, c.stride, c.padding, c.dilation, c.groups, c.bias),
-    ),
+    "conv2d": lambda c: (Conv2d(*hyper_parameters(c)),),
+    "true_conv2d": lambda c: (TrueConv2d(*hyper_parameters(c)),),
+    "conv_transpose2d": lambda c: (ConvTranspose2d(*hyper_parameters(c), c.output_padding),),
     "max_pool2d": lambda c: (MaxPool2d(c.kernel_size, c.stride, c.padding, c.ceil_mode, c.dilation),),
     "avg_pool2d": lambda c: (AvgPool2d(c.kernel_size, c.stride, c.padding, c.ceil_mode, c.count_include_pad),),
     "affine": lambda c: (Affine(c.in_features, c.out_features, c.bias),),
@@ -159,6 +173,54 @@ CONV2D = {
     "db of sample 0 only": ("bias", spoiled("bias", lambda _l, _p, _x, _c, g: g[0].sum((1, 2)))),
     "db averaged": ("bias", spoiled("bias", lambda _l, _p, _x, _c, g: g.mean((0, 2, 3)))),
     "db of the batch averaged": ("bias", spoiled("bias", lambda _l, _p, _x, _c, g: g.sum((2, 3)).mean(0))),
+    "dx negated": ("x", negated),
+    "upstream ignored": (None, upstream_ignored),
+}
+
+
+def true_conv_unrotated(layer, params, _x, cache, g):
+    """Pull back through the cross-correlation that shares the configuration."""
+    return layer.grad_input_scatter({"weight": params["weight"][:, :, ::-1, ::-1]}, cache, g)
+
+
+TRUE_CONV2D = {
+    "pulled back through cross-correlation": ("x", spoiled("x", true_conv_unrotated)),
+    "dW not rotated back": ("weight", spoiled("weight", lambda c, _p, _x, k, g: c.grad_weight(k, g)[:, :, ::-1, ::-1])),
+    "dx negated": ("x", negated),
+}
+
+
+def transposed_with(geometry):
+    """Return a fault of the gradient of the input: windows of ``geometry(layer)`` over the padded map."""
+
+    def spoil(layer, params, x, _cache, g):
+        kernel, stride, dilation = geometry(layer)
+        view = np.zeros((*g.shape[:2], *kernel, *x.shape[2:]))
+        padded = np.pad(pad(g, layer.padding), ((0, 0), (0, 0), (0, 99), (0, 99)))
+        view[...] = windows(padded, kernel, stride, dilation)[..., : x.shape[2], : x.shape[3]]
+        return np.matmul(layer._weight_matrix(params), layer._columns(view)).reshape(x.shape)
+
+    return spoiled("x", spoil)
+
+
+def transposed_pulled_back_with(change):
+    """Return a fault of the gradient of the input: other weights."""
+    return spoiled("x", lambda t, p, _, c, g: t.backward({**p, "weight": change(t, p["weight"])}, c, g)[0])
+
+
+def group_0_of_the_input_everywhere(layer, weight):
+    return np.tile(weight[: layer.in_channels // layer.groups], (layer.groups, 1, 1, 1))
+
+
+CONV_TRANSPOSE2D = {
+    "stride and dilation exchanged": ("x", transposed_with(lambda t: (t.kernel_size, t.dilation, t.stride))),
+    "stride 1": ("x", transposed_with(lambda t: (t.kernel_size, (1, 1), t.dilation))),
+    "dilation of the axes exchanged": ("x", transposed_with(lambda t: (t.kernel_size, t.stride, t.dilation[::-1]))),
+    "kernel rotated": ("x", transposed_pulled_back_with(lambda _, w: w[:, :, ::-1, ::-1])),
+    "weights of group 0 for all groups": ("x", transposed_pulled_back_with(group_0_of_the_input_everywhere)),
+    "last row of outputs dropped": (None, with_upstream(last_row_dropped)),
+    "dW / N": ("weight", scaled("weight", lambda x, _: 1 / len(x))),
+    "db averaged": ("bias", spoiled("bias", lambda _l, _p, _x, _c, g: g.mean((0, 2, 3)))),
     "dx negated": ("x", negated),
     "upstream ignored": (None, upstream_ignored),
 }
@@ -335,6 +397,8 @@ FLATTEN = {
 
 FAULTS = {
     "conv2d": CONV2D,
+    "true_conv2d": TRUE_CONV2D,
+    "conv_transpose2d": CONV_TRANSPOSE2D,
     "max_pool2d": MAX_POOL2D,
     "avg_pool2d": AVG_POOL2D,
     "affine": AFFINE,
