@@ -2,12 +2,13 @@
 
 from reference_layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from reference_layers.affine import Affine
-from reference_layers.conv import Conv2d
+from reference_layers.conv import Conv1d, Conv2d, Conv3d, TrueConv2d
+from reference_layers.conv_transpose import ConvTranspose2d
 from reference_layers.digits import load_digits
 from reference_layers.layer import Layer, ShapeError
 from reference_layers.losses import SoftmaxCrossEntropy, softmax
 from reference_layers.networks import FiveLayerCNN
-from reference_layers.pooling import AvgPool2d, MaxPool2d
+from reference_layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool1d, MaxPool2d
 from reference_layers.sequential import Sequential
 from reference_layers.shape import Flatten
 from reference_layers.softmax import LogSoftmax, Softmax
@@ -15,14 +16,21 @@ from reference_layers.softmax import LogSoftmax, Softmax
 __all__ = [
     "ELU",
     "GELU",
+    "AdaptiveAvgPool2d",
     "Affine",
+    "AvgPool1d",
     "AvgPool2d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose2d",
     "FiveLayerCNN",
     "Flatten",
+    "GlobalAvgPool2d",
     "Layer",
     "LeakyReLU",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
     "ReLU",
     "Sequential",
@@ -33,6 +41,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Softplus",
     "Tanh",
+    "TrueConv2d",
     "load_digits",
     "softmax",
 ]

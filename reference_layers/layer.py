@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Params: TypeAlias = dict[str, Array]
 
+#: By the number of axes of space: their names, what stands for them in a shape, and so many numbers in words.
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+COUNTS = {2: "a pair", 3: "a triple"}
+
 
 class ShapeError(ValueError):
     """An array does not have the shape that a layer needs; the message shows both."""
@@ -91,6 +96,28 @@ def require_flag(**values: bool) -> None:
             raise ValueError(f"expected {name} to be True or False, got {name}={value!r}")
 
 
+def per_axis(name: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...]:
+    """Return an int of at least `least`, or one for each of `rank` axes of space, as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> per_axis("stride", 2, 3), per_axis("stride", (1, 3), 2)
+    ((2, 2, 2), (1, 3))
+    """
+    numbers = (value,) * rank if is_int(value) else value
+    if not (isinstance(numbers, tuple | list) and len(numbers) == rank and all(map(is_int, numbers))):
+        several = f" or {COUNTS[rank]} of ints ({', '.join(AXES[rank])})" if rank > 1 else ""
+        raise ValueError(f"expected {name} to be an int{several}, got {name}={value!r}")
+    if min(numbers) < least:
+        raise ValueError(f"expected {name} to be at least {least}, got {name}={value!r}")
+    return tuple(map(int, numbers))
+
+
 def pair(name: str, value: Any) -> tuple[int, int]:
     """Return a positive int, or a pair of them, as the pair (height, width).
 
@@ -104,12 +131,8 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     >>> pair("stride", 2), pair("stride", (1, 3))
     ((2, 2), (1, 3))
     """
-    numbers = (value, value) if is_int(value) else value
-    if not (isinstance(numbers, tuple | list) and len(numbers) == 2 and all(map(is_int, numbers))):
-        raise ValueError(f"expected {name} to be an int or a pair of ints (height, width), got {name}={value!r}")
-    if min(numbers) < 1:
-        raise ValueError(f"expected {name} to be at least 1, got {name}={value!r}")
-    return int(numbers[0]), int(numbers[1])
+    height, width = per_axis(name, value, 2)
+    return height, width
 
 
 def is_int(value: object) -> bool:

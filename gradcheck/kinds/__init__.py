@@ -18,12 +18,18 @@ from gradcheck.kinds.activations import (
     TANH,
 )
 from gradcheck.kinds.affine import AFFINE
+from gradcheck.kinds.conv1d import CONV1D
 from gradcheck.kinds.conv2d import CONV2D
+from gradcheck.kinds.conv3d import CONV3D
+from gradcheck.kinds.conv_transpose2d import CONV_TRANSPOSE2D
 from gradcheck.kinds.elementwise import FLATTEN, RELU
+from gradcheck.kinds.global_pool import ADAPTIVE_AVG_POOL2D, GLOBAL_AVG_POOL2D
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
+from gradcheck.kinds.pool1d import AVG_POOL1D, MAX_POOL1D
 from gradcheck.kinds.pool2d import AVG_POOL2D, MAX_POOL2D
 from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
+from gradcheck.kinds.true_conv2d import TRUE_CONV2D
 from gradcheck.subject import Subject, did_you_mean
 
 if TYPE_CHECKING:
@@ -31,8 +37,16 @@ if TYPE_CHECKING:
 
 _REGISTERED = (
     CONV2D,
+    CONV1D,
+    CONV3D,
+    TRUE_CONV2D,
+    CONV_TRANSPOSE2D,
     MAX_POOL2D,
     AVG_POOL2D,
+    MAX_POOL1D,
+    AVG_POOL1D,
+    GLOBAL_AVG_POOL2D,
+    ADAPTIVE_AVG_POOL2D,
     AFFINE,
     FLATTEN,
     RELU,

@@ -40,6 +40,13 @@ def homogeneous(x: str = "x") -> Law:
     return Law(f"euler-{x}", f"⟨{x}, d{x}⟩ = ⟨g, y⟩", terms, (x,))
 
 
+def linear_in_weight(config: Any) -> tuple[Law, ...]:
+    """Return the laws of a layer with x, a weight and, where its config says so, a bias for each channel (axis 1)."""
+    if not config.bias:
+        return euler("weight", "x")
+    return (*euler("weight", "x", "bias"), bias_is_summed("bias", 1))
+
+
 def bias_is_summed(bias: str, axis: int) -> Law:
     """Return the law of a bias that is added along one axis of the output: its gradient sums g over all others."""
 

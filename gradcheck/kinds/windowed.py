@@ -14,67 +14,70 @@ Condition = Callable[[Any, Arrays], bool]
 
 
 class Windowed(Protocol):
-    """A config with windows: pairs are (height, width), padding is (top, bottom, left, right)."""
+    """A config with windows: a number per axis of space, for images (height, width), and two of padding.
+
+    Where it has a `dilation` or a `ceil_mode`, these count.
+    """
 
     @property
     def batch(self) -> int: ...
     @property
-    def size(self) -> tuple[int, int]: ...
+    def size(self) -> tuple[int, ...]: ...
     @property
-    def kernel_size(self) -> tuple[int, int]: ...
+    def kernel_size(self) -> tuple[int, ...]: ...
     @property
-    def stride(self) -> tuple[int, int]: ...
+    def stride(self) -> tuple[int, ...]: ...
     @property
-    def padding(self) -> tuple[int, int, int, int]: ...
+    def padding(self) -> tuple[int, ...]: ...
 
 
-def axes(config: Windowed) -> tuple[Window, Window]:
-    """Return the windows along height and width."""
-    dilation: tuple[int, int] = getattr(config, "dilation", (1, 1))
-    first, second = (
-        Window(
-            config.size[k],
-            config.kernel_size[k],
-            config.stride[k],
-            dilation[k],
-            config.padding[2 * k],
-            config.padding[2 * k + 1],
-        )
-        for k in range(2)
-    )
-    return first, second
+def axes(config: Windowed) -> tuple[Window, ...]:
+    """Return the windows along each axis of space."""
+    dilation: tuple[int, ...] = getattr(config, "dilation", (1,) * len(config.size))
+    ceil: bool = getattr(config, "ceil_mode", False)
+    ends = config.padding[::2], config.padding[1::2]
+    numbers = zip(config.size, config.kernel_size, config.stride, dilation, *ends, strict=True)
+    return tuple(Window(n, k, s, d, before, after, ceil) for n, k, s, d, before, after in numbers)
 
 
-def geometry(height: Window, width: Window) -> dict[str, Any]:
-    """Return the fields of a config that two drawn windows determine."""
+def geometry(*drawn: Window) -> dict[str, Any]:
+    """Return the fields of a config that drawn windows, one per axis, determine."""
     return {
-        "size": (height.size, width.size),
-        "kernel_size": (height.kernel, width.kernel),
-        "stride": (height.stride, width.stride),
-        "padding": (height.before, height.after, width.before, width.after),
+        "size": tuple(axis.size for axis in drawn),
+        "kernel_size": tuple(axis.kernel for axis in drawn),
+        "stride": tuple(axis.stride for axis in drawn),
+        "padding": tuple(end for axis in drawn for end in (axis.before, axis.after)),
     }
 
 
-def window_conditions() -> Mapping[str, Condition]:
-    """Return the conditions that any layer with windows should meet."""
+def window_conditions(rank: int = 2) -> Mapping[str, Condition]:
+    """Return the conditions that any layer with windows over `rank` axes should meet."""
+    one = "×".join("1" * rank)
     return {
-        "stride h ≠ w": lambda c, _: c.stride[0] != c.stride[1],
-        "kernel h ≠ w": lambda c, _: c.kernel_size[0] != c.kernel_size[1],
-        "input h ≠ w": lambda c, _: c.size[0] != c.size[1],
-        "output h ≠ w": lambda c, _: axes(c)[0].output_size != axes(c)[1].output_size,
+        **({} if rank == 1 else _differences(" ≠ ".join("dhw"[-rank:]), rank)),
         "stride leaves a remainder": lambda c, _: any(axis.remainder for axis in axes(c)),
         "a remainder of 2 or more": lambda c, _: any(axis.remainder > 1 for axis in axes(c)),
         "stride > kernel": lambda c, _: any(axis.stride > axis.kernel for axis in axes(c)),
         "windows overlap": lambda c, _: any(a.stride < a.kernel and a.output_size > 1 for a in axes(c)),
-        "four different paddings": lambda c, _: len(set(c.padding)) == 4,
-        "padding begin ≠ end": lambda c, _: c.padding[0] != c.padding[1] or c.padding[2] != c.padding[3],
+        **({"four different paddings": lambda c, _: len(set(c.padding)) == 4} if rank == 2 else {}),
+        "padding begin ≠ end": lambda c, _: c.padding[::2] != c.padding[1::2],
         "no padding": lambda c, _: not any(c.padding),
         "kernel = padded input": lambda c, _: all(axis.slack == 0 for axis in axes(c)),
-        "1×1 kernel": lambda c, _: c.kernel_size == (1, 1),
-        "1×1 input": lambda c, _: c.size == (1, 1),
-        "1×1 output": lambda c, _: all(axis.output_size == 1 for axis in axes(c)),
+        f"{one} kernel": lambda c, _: set(c.kernel_size) == {1},
+        f"{one} input": lambda c, _: set(c.size) == {1},
+        f"{one} output": lambda c, _: all(axis.output_size == 1 for axis in axes(c)),
         "batch 1": lambda c, _: c.batch == 1,
         "batch ≥ 3": lambda c, _: c.batch >= 3,
+    }
+
+
+def _differences(names: str, rank: int) -> Mapping[str, Condition]:
+    """Return the conditions that no two axes are alike."""
+    return {
+        f"stride {names}": lambda c, _: len(set(c.stride)) == rank,
+        f"kernel {names}": lambda c, _: len(set(c.kernel_size)) == rank,
+        f"input {names}": lambda c, _: len(set(c.size)) == rank,
+        f"output {names}": lambda c, _: len({axis.output_size for axis in axes(c)}) == rank,
     }
 
 

@@ -22,6 +22,8 @@ class Window:
     kernel, stride, dilation : int
     before, after : int
         Padding at both ends.
+    ceil : bool
+        Whether a remainder holds one more window, unless it would start in the padding of the end.
     """
 
     size: int
@@ -30,6 +32,7 @@ class Window:
     dilation: int = 1
     before: int = 0
     after: int = 0
+    ceil: bool = False
 
     @property
     def slack(self) -> int:
@@ -44,13 +47,32 @@ class Window:
         --------
         >>> Window(size=7, kernel=3, stride=3).output_size, Window(size=7, kernel=3, stride=3).remainder
         (2, 1)
+        >>> Window(size=7, kernel=3, stride=3, ceil=True).output_size
+        3
         """
-        return self.slack // self.stride + 1
+        return self.slack // self.stride + 1 + self._one_more
 
     @property
     def remainder(self) -> int:
         """Entries of the padded input behind the last window."""
-        return self.slack % self.stride
+        return 0 if self._one_more else self.slack % self.stride
+
+    @property
+    def overhang(self) -> int:
+        """Entries of the last window behind the padded input.
+
+        Examples
+        --------
+        >>> Window(size=7, kernel=3, stride=3, ceil=True).overhang
+        2
+        """
+        return -self.slack % self.stride if self._one_more else 0
+
+    @property
+    def _one_more(self) -> bool:
+        """Whether `ceil` adds a window."""
+        start = (self.slack // self.stride + 1) * self.stride
+        return self.ceil and self.slack % self.stride > 0 and start < self.before + self.size
 
     @property
     def coverage(self) -> tuple[int, ...]:
@@ -83,6 +105,7 @@ def windows(
     max_stride: int = 3,
     max_dilation: int = 2,
     max_padding: int | None = None,
+    filled: bool = False,
 ) -> SearchStrategy[Window]:
     """Return a strategy of windows along one axis, all of them valid.
 
@@ -97,6 +120,8 @@ def windows(
     max_padding : int, optional
         Largest padding at either end. Default: the reach of the kernel less one, so that every window (without
         dilation) holds at least one entry of the input.
+    filled : bool
+        Whether every window holds an entry with dilation, too: no input is so short that taps step over it.
 
     Notes
     -----
@@ -114,8 +139,9 @@ def windows(
         output = draw(st.integers(1, max_output), label="windows")
         remainder = draw(st.integers(0, stride - 1), label="remainder")
         padded = (output - 1) * stride + remainder + reach
-        before = draw(st.integers(0, min(most, padded - 1)), label="padding before")
-        after = draw(st.integers(0, min(most, padded - 1 - before)), label="padding after")
+        border = padded - (dilation if filled else 1)
+        before = draw(st.integers(0, min(most, border)), label="padding before")
+        after = draw(st.integers(0, min(most, border - before)), label="padding after")
         return Window(padded - before - after, kernel, stride, dilation, before, after)
 
     return draw_window()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.kind import Case
 from gradcheck.kinds.pool2d import Pool2dConfig
+from gradcheck.kinds.windowed import axes
 from gradcheck.strategies.windows import Window, windows
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -52,17 +53,14 @@ def winners(config, x):
     """Return how often each entry is the first maximum of a window, counted one by one."""
     counts = Counter()
     top, _, left, _ = config.padding
-    rows, columns = (
-        Window(config.size[k], config.kernel_size[k], config.stride[k], 1, *config.padding[2 * k : 2 * k + 2])
-        for k in range(2)
-    )
+    rows, columns = axes(config)
     for n, c, i, j in np.ndindex(*x.shape[:2], rows.output_size, columns.output_size):
         start = i * config.stride[0] - top, j * config.stride[1] - left
         taps = [
-            (start[0] + a, start[1] + b)
+            (start[0] + a * config.dilation[0], start[1] + b * config.dilation[1])
             for a, b in np.ndindex(*config.kernel_size)
-            if 0 <= start[0] + a < config.size[0] and 0 <= start[1] + b < config.size[1]
         ]
+        taps = [tap for tap in taps if 0 <= tap[0] < config.size[0] and 0 <= tap[1] < config.size[1]]
         best = max(x[n, c][tap] for tap in taps)
         counts[n, c, *next(tap for tap in taps if x[n, c][tap] == best)] += 1
         counts["ties"] += sum(x[n, c][tap] == best for tap in taps) > 1
@@ -83,14 +81,7 @@ def test_conditions_of_maxima_are_those_of_counting(config, regime, seed):
 @given(KINDS["max_pool2d"].configs(), st.sampled_from(KINDS["max_pool2d"].regimes), SEEDS)
 def test_where_windows_share_an_entry_one_is_the_maximum_of_two(config, regime, seed):
     kind = KINDS["max_pool2d"]
-    shares = [
-        set(
-            Window(
-                config.size[k], config.kernel_size[k], config.stride[k], 1, *config.padding[2 * k : 2 * k + 2]
-            ).coverage
-        )
-        for k in range(2)
-    ]
+    shares = [set(axis.coverage) for axis in axes(config)]
     assume(max(a * b for a in shares[0] for b in shares[1]) > 1)
     primals = Case(kind, config, regime, seed).primals()
     assert kind.conditions["one entry the maximum of two windows"](config, primals)

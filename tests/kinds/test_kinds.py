@@ -12,10 +12,15 @@ import gradcheck
 from gradcheck.checks.probe import Probe
 from gradcheck.kinds import KINDS, default_items, find_kind
 from gradcheck.kinds.affine import AffineConfig
+from gradcheck.kinds.conv1d import Conv1dConfig
 from gradcheck.kinds.conv2d import Conv2dConfig
+from gradcheck.kinds.conv3d import Conv3dConfig
+from gradcheck.kinds.conv_transpose2d import ConvTranspose2dConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
+from gradcheck.kinds.global_pool import AdaptiveAvgPool2dConfig, GlobalAvgPool2dConfig
 from gradcheck.kinds.kind import Case, case_from_data
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
+from gradcheck.kinds.pool1d import Pool1dConfig
 from gradcheck.kinds.pool2d import Pool2dConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
 from gradcheck.reports.json import case_to_dict
@@ -28,8 +33,16 @@ DRAWING = settings(
 
 SMALLEST = {
     "conv2d": Conv2dConfig(1, 1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1, bias=False),
+    "conv1d": Conv1dConfig(1, 1, 1, (1,), (1,), bias=False),
+    "conv3d": Conv3dConfig(1, 1, 1, (1, 1, 1), (1, 1, 1), bias=False),
+    "true_conv2d": Conv2dConfig(1, 1, 1, (1, 1), (1, 1), bias=False),
+    "conv_transpose2d": ConvTranspose2dConfig(1, 1, 1, (1, 1), (1, 1), bias=False),
     "max_pool2d": Pool2dConfig(1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
     "avg_pool2d": Pool2dConfig(1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
+    "max_pool1d": Pool1dConfig(1, 1, (1,), (1,), (1,)),
+    "avg_pool1d": Pool1dConfig(1, 1, (1,), (1,), (1,)),
+    "global_avg_pool2d": GlobalAvgPool2dConfig(1, 1, (1, 1)),
+    "adaptive_avg_pool2d": AdaptiveAvgPool2dConfig(1, 1, (1, 1), (1, 1)),
     "affine": AffineConfig((1,), 1, 1, bias=False),
     "flatten": FlattenConfig((1,), 0),
     "relu": ReLUConfig((1,)),

@@ -9,7 +9,17 @@ import pytest
 
 import gradcheck
 from gradcheck.campaign import Options, run
-from reference_layers import Affine, AvgPool2d, Conv2d, Flatten, MaxPool2d, ReLU, SoftmaxCrossEntropy
+from reference_layers import (
+    Affine,
+    AvgPool2d,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    MaxPool2d,
+    ReLU,
+    SoftmaxCrossEntropy,
+    TrueConv2d,
+)
 from reference_layers.windows import crop, pad, scatter, windows
 
 
@@ -28,17 +38,17 @@ class Faulty:
         return self.fault(self.layer, params, *cache, grad_output)
 
 
-def pool(kind):
-    return lambda c: (kind(c.kernel_size, c.stride, c.padding),)
+def hyper_parameters(c):
+    return c.in_channels, c.out_channels, c.kernel_size, c.stride, c.padding, c.dilation, c.groups, c.bias
 
 
 #: For each kind: the layer of a configuration, and constants of its forward.
 LAYERS = {
-    "conv2d": lambda c: (
-        Conv2d(c.in_channels, c.out_channels, c.kernel_size, c.stride, c.padding, c.dilation, c.groups, c.bias),
-    ),
-    "max_pool2d": pool(MaxPool2d),
-    "avg_pool2d": pool(AvgPool2d),
+    "conv2d": lambda c: (Conv2d(*hyper_parameters(c)),),
+    "true_conv2d": lambda c: (TrueConv2d(*hyper_parameters(c)),),
+    "conv_transpose2d": lambda c: (ConvTranspose2d(*hyper_parameters(c), c.output_padding),),
+    "max_pool2d": lambda c: (MaxPool2d(c.kernel_size, c.stride, c.padding, c.ceil_mode, c.dilation),),
+    "avg_pool2d": lambda c: (AvgPool2d(c.kernel_size, c.stride, c.padding, c.ceil_mode, c.count_include_pad),),
     "affine": lambda c: (Affine(c.in_features, c.out_features, c.bias),),
     "relu": lambda _: (ReLU(),),
     "softmax_cross_entropy": lambda c: (SoftmaxCrossEntropy(c.reduction), np.array(c.targets)),
@@ -168,9 +178,57 @@ CONV2D = {
 }
 
 
+def true_conv_unrotated(layer, params, _x, cache, g):
+    """Pull back through the cross-correlation that shares the configuration."""
+    return layer.grad_input_scatter({"weight": params["weight"][:, :, ::-1, ::-1]}, cache, g)
+
+
+TRUE_CONV2D = {
+    "pulled back through cross-correlation": ("x", spoiled("x", true_conv_unrotated)),
+    "dW not rotated back": ("weight", spoiled("weight", lambda c, _p, _x, k, g: c.grad_weight(k, g)[:, :, ::-1, ::-1])),
+    "dx negated": ("x", negated),
+}
+
+
+def transposed_with(geometry):
+    """Return a fault of the gradient of the input: windows of ``geometry(layer)`` over the padded map."""
+
+    def spoil(layer, params, x, _cache, g):
+        kernel, stride, dilation = geometry(layer)
+        view = np.zeros((*g.shape[:2], *kernel, *x.shape[2:]))
+        padded = np.pad(pad(g, layer.padding), ((0, 0), (0, 0), (0, 99), (0, 99)))
+        view[...] = windows(padded, kernel, stride, dilation)[..., : x.shape[2], : x.shape[3]]
+        return np.matmul(layer._weight_matrix(params), layer._columns(view)).reshape(x.shape)
+
+    return spoiled("x", spoil)
+
+
+def transposed_pulled_back_with(change):
+    """Return a fault of the gradient of the input: other weights."""
+    return spoiled("x", lambda t, p, _, c, g: t.backward({**p, "weight": change(t, p["weight"])}, c, g)[0])
+
+
+def group_0_of_the_input_everywhere(layer, weight):
+    return np.tile(weight[: layer.in_channels // layer.groups], (layer.groups, 1, 1, 1))
+
+
+CONV_TRANSPOSE2D = {
+    "stride and dilation exchanged": ("x", transposed_with(lambda t: (t.kernel_size, t.dilation, t.stride))),
+    "stride 1": ("x", transposed_with(lambda t: (t.kernel_size, (1, 1), t.dilation))),
+    "dilation of the axes exchanged": ("x", transposed_with(lambda t: (t.kernel_size, t.stride, t.dilation[::-1]))),
+    "kernel rotated": ("x", transposed_pulled_back_with(lambda _, w: w[:, :, ::-1, ::-1])),
+    "weights of group 0 for all groups": ("x", transposed_pulled_back_with(group_0_of_the_input_everywhere)),
+    "last row of outputs dropped": (None, with_upstream(last_row_dropped)),
+    "dW / N": ("weight", scaled("weight", lambda x, _: 1 / len(x))),
+    "db averaged": ("bias", spoiled("bias", lambda _l, _p, _x, _c, g: g.mean((0, 2, 3)))),
+    "dx negated": ("x", negated),
+    "upstream ignored": (None, upstream_ignored),
+}
+
+
 def by_window(x, layer, cache, border):
     """Return the windows of x, one axis for all taps: (N, C, taps, rows, columns)."""
-    view = windows(pad(x, cache.around, border), layer.kernel_size, layer.stride)
+    view = windows(pad(x, cache.around, border), layer.kernel_size, layer.stride, layer._dilation)
     return view.reshape(*view.shape[:2], -1, *view.shape[4:])
 
 
@@ -202,12 +260,25 @@ def winner_assigned(layer, _params, x, cache, g):
     for n, c, i, j in np.ndindex(*g.shape):
         row, column = divmod(int(cache.winner[n, c, i, j]), columns)
         assert row < rows
-        image[n, c, i * layer.stride[0] + row, j * layer.stride[1] + column] = g[n, c, i, j]
+        place = i * layer.stride[0] + row * layer.dilation[0], j * layer.stride[1] + column * layer.dilation[1]
+        image[n, c, *place] = g[n, c, i, j]
     return np.ascontiguousarray(crop(image, cache.around))
 
 
 def everywhere(layer, _params, _x, cache, g):
     return routed(layer, cache, g, np.ones((1, 1, np.prod(layer.kernel_size), 1, 1)))
+
+
+def overhang_dropped(layer, params, x, cache, g):
+    """Leave out the last row and the last column of windows where they reach behind the padding."""
+    plain, g = replace(layer, ceil_mode=False)._around(x.shape[2:]), g.copy()
+    g[:, :, g.shape[2] - (cache.around[1] > plain[1]) :] = 0
+    g[:, :, :, g.shape[3] - (cache.around[3] > plain[3]) :] = 0
+    return layer.backward(params, cache, g)[0]
+
+
+def dilation_forgotten(layer, params, _x, cache, g):
+    return replace(layer, dilation=1).backward(params, cache, g)[0]
 
 
 MAX_POOL2D = {
@@ -216,6 +287,8 @@ MAX_POOL2D = {
     "near maxima get gradient": ("x", all_within(0.1)),
     "minimum": ("x", spoiled("x", to_minimum)),
     "every entry gets everything": ("x", spoiled("x", everywhere)),
+    "windows that overhang dropped": ("x", spoiled("x", overhang_dropped)),
+    "dilation forgotten": ("x", spoiled("x", dilation_forgotten)),
     "last row of windows dropped": ("x", with_upstream(last_row_dropped)),
     "dx negated": ("x", negated),
     "upstream ignored": ("x", upstream_ignored),
@@ -223,14 +296,18 @@ MAX_POOL2D = {
 
 
 def mean_assigned(layer, _params, _x, cache, g):
-    share = (g / np.prod(layer.kernel_size))[:, :, None, None]
+    share = (g / cache.divisor)[:, :, None, None]
     taps = np.broadcast_to(share, (*g.shape[:2], *layer.kernel_size, *g.shape[2:]))
     return np.ascontiguousarray(crop(scatter_assigned(taps, cache.padded_size, layer.stride), cache.around))
 
 
 def border_not_counted(layer, _params, x, cache, g):
     inside = by_window(np.ones_like(x), layer, cache, 0.0).sum(2)
-    return layer.backward({}, cache, g * np.prod(layer.kernel_size) / inside)[0]
+    return layer.backward({}, cache, g * cache.divisor / inside)[0]
+
+
+def kernel_counted(layer, _params, _x, cache, g):
+    return layer.backward({}, cache, g * cache.divisor / np.prod(layer.kernel_size))[0]
 
 
 AVG_POOL2D = {
@@ -238,6 +315,8 @@ AVG_POOL2D = {
     "divisor of one axis only": ("x", spoiled("x", lambda a, p, _, c, g: a.backward(p, c, g)[0] * a.kernel_size[1])),
     "overlap assigned": ("x", spoiled("x", mean_assigned)),
     "border not counted": ("x", spoiled("x", border_not_counted)),
+    "the whole kernel counted": ("x", spoiled("x", kernel_counted)),
+    "windows that overhang dropped": ("x", spoiled("x", overhang_dropped)),
     "last row of windows dropped": ("x", with_upstream(last_row_dropped)),
     "dx negated": ("x", negated),
     "upstream ignored": ("x", upstream_ignored),
@@ -318,6 +397,8 @@ FLATTEN = {
 
 FAULTS = {
     "conv2d": CONV2D,
+    "true_conv2d": TRUE_CONV2D,
+    "conv_transpose2d": CONV_TRANSPOSE2D,
     "max_pool2d": MAX_POOL2D,
     "avg_pool2d": AVG_POOL2D,
     "affine": AFFINE,

@@ -51,8 +51,10 @@ def conv_of(config):
 
 
 def pool_of(kind, config):
-    pool = MaxPool2d if kind == "max_pool2d" else AvgPool2d
-    return pool(config.kernel_size, config.stride, config.padding)
+    geometry = config.kernel_size, config.stride, config.padding, config.ceil_mode
+    if kind == "max_pool2d":
+        return MaxPool2d(*geometry, config.dilation)
+    return AvgPool2d(*geometry, config.count_include_pad)
 
 
 def split(primals):
@@ -90,9 +92,9 @@ def test_conv2d_is_its_definition(case):
     params, x = split(case.primals())
     c = case.config
     geometry = (c.stride, c.padding, c.dilation, c.groups)
-    due = naive.conv2d(x, params["weight"], params.get("bias"), *geometry)
+    due = naive.conv(x, params["weight"], params.get("bias"), *geometry)
     size = absolute(params)
-    scale = naive.conv2d(np.abs(x), size["weight"], size.get("bias"), *geometry)
+    scale = naive.conv(np.abs(x), size["weight"], size.get("bias"), *geometry)
     assert_close(conv_of(c).forward(params, x)[0], due, scale)
 
 
@@ -104,9 +106,11 @@ def test_pooling_is_its_definition(kind, data):
     x, c = case.primals()["x"], case.config
     y, _ = pool_of(kind, c).forward({}, x)
     mean = kind == "avg_pool2d"
-    due = naive.pool2d(x, c.kernel_size, c.stride, c.padding, mean)
+    geometry = c.kernel_size, c.stride, c.padding, mean
+    options = {"dilation": c.dilation, "ceil_mode": c.ceil_mode, "count_include_pad": c.count_include_pad}
+    due = naive.pool(x, *geometry, **options)
     if mean:
-        assert_close(y, due, naive.pool2d(np.abs(x), c.kernel_size, c.stride, c.padding, mean))
+        assert_close(y, due, naive.pool(np.abs(x), *geometry, **options))
     else:
         assert np.array_equal(y, due)
 
@@ -193,27 +197,27 @@ def test_flatten_joins_axes_in_row_major_order(case):
 def test_naive_conv2d_by_hand():
     x = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
     weight = np.array([[[[1.0, 10.0], [100.0, 1000.0]]]])
-    y = naive.conv2d(x, weight, np.array([0.5]), (1, 1), (0, 0, 0, 0), (1, 1), 1)
+    y = naive.conv(x, weight, np.array([0.5]), (1, 1), (0, 0, 0, 0), (1, 1), 1)
     assert y[0, 0].tolist() == [[5421.5, 6532.5], [8754.5, 9865.5]]
-    y = naive.conv2d(x, weight, None, (2, 1), (0, 0, 0, 0), (2, 2), 1)
+    y = naive.conv(x, weight, None, (2, 1), (0, 0, 0, 0), (2, 2), 1)
     assert y[0, 0].tolist() == [[9731.0]]
-    y = naive.conv2d(x, weight, None, (2, 3), (1, 0, 0, 1), (1, 1), 1)
+    y = naive.conv(x, weight, None, (2, 3), (1, 0, 0, 1), (1, 1), 1)
     assert y[0, 0].tolist() == [[2100.0], [8754.0]]
 
 
 def test_naive_conv2d_of_two_groups_by_hand():
     x = np.array([2.0, 3.0]).reshape(1, 2, 1, 1)
     weight = np.array([10.0, 100.0, 1000.0, 10000.0]).reshape(4, 1, 1, 1)
-    y = naive.conv2d(x, weight, None, (1, 1), (0, 0, 0, 0), (1, 1), 2)
+    y = naive.conv(x, weight, None, (1, 1), (0, 0, 0, 0), (1, 1), 2)
     assert y.ravel().tolist() == [20.0, 200.0, 3000.0, 30000.0]
 
 
 def test_naive_pooling_by_hand():
     x = -np.array([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]])
-    assert naive.pool2d(x, (2, 2), (1, 1), (0, 0, 0, 0), False)[0, 0].tolist() == [[-1, -2]]
-    assert naive.pool2d(x, (2, 2), (1, 1), (0, 0, 0, 0), True)[0, 0].tolist() == [[-3, -4]]
-    assert naive.pool2d(x, (2, 2), (2, 2), (1, 0, 1, 0), False)[0, 0].tolist() == [[-1, -2]]  # the border never wins
-    assert naive.pool2d(x, (2, 2), (2, 2), (1, 0, 1, 0), True)[0, 0].tolist() == [[-0.25, -1.25]]  # its zeros count
+    assert naive.pool(x, (2, 2), (1, 1), (0, 0, 0, 0), False)[0, 0].tolist() == [[-1, -2]]
+    assert naive.pool(x, (2, 2), (1, 1), (0, 0, 0, 0), True)[0, 0].tolist() == [[-3, -4]]
+    assert naive.pool(x, (2, 2), (2, 2), (1, 0, 1, 0), False)[0, 0].tolist() == [[-1, -2]]  # the border never wins
+    assert naive.pool(x, (2, 2), (2, 2), (1, 0, 1, 0), True)[0, 0].tolist() == [[-0.25, -1.25]]  # its zeros count
 
 
 def test_naive_affine_and_cross_entropy_by_hand():
@@ -369,14 +373,15 @@ def test_max_pooling_gives_tied_maxima_to_the_first(case):
     layer = pool_of("max_pool2d", c)
     y, cache = layer.forward({}, x)
     g = like(y)
-    top, bottom, left, right = c.padding
+    top, bottom, left, right = cache.around
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=-np.inf)
     buffer = np.zeros(padded.shape)
     for n, channel, i, j in np.ndindex(*y.shape):
-        row, column = i * c.stride[0], j * c.stride[1]
-        window = padded[n, channel, row : row + c.kernel_size[0], column : column + c.kernel_size[1]]
+        rows = i * c.stride[0] + np.arange(c.kernel_size[0]) * c.dilation[0]
+        columns = j * c.stride[1] + np.arange(c.kernel_size[1]) * c.dilation[1]
+        window = padded[n, channel][np.ix_(rows, columns)]
         a, b = np.unravel_index(window.argmax(), window.shape)
-        buffer[n, channel, row + a, column + b] += g[n, channel, i, j]
+        buffer[n, channel, rows[a], columns[b]] += g[n, channel, i, j]
     inner = buffer[:, :, top : buffer.shape[2] - bottom, left : buffer.shape[3] - right]
     assert_close(layer.backward({}, cache, g)[0], inner, np.abs(g).sum())
 
@@ -384,7 +389,7 @@ def test_max_pooling_gives_tied_maxima_to_the_first(case):
 @few
 @given(cases("avg_pool2d"))
 def test_average_pooling_loses_only_what_falls_on_the_border(case):
-    """Σ dx = Σ_o g_o · valid_o / (kh·kw), where valid_o counts the entries of a window inside the image."""
+    """Σ dx = Σ_o g_o · valid_o / m_o: of the m_o entries of a window that count, valid_o are inside the image."""
     x = case.primals()["x"]
     layer = pool_of("avg_pool2d", case.config)
     y, cache = layer.forward({}, x)
@@ -499,7 +504,7 @@ def test_same_pads_evenly_and_an_odd_one_at_the_end(size, kernel, stride, dilati
 
 # The batch.
 
-BATCHED = ["conv2d", "max_pool2d", "avg_pool2d", "affine", "relu", "sequential"]
+BATCHED = ["conv2d", "conv1d", "conv3d", "max_pool2d", "avg_pool2d", "affine", "relu", "sequential"]
 
 
 @few

@@ -1,5 +1,7 @@
 """Window and channel strategies: what they always give, what they can find, what they shrink to."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,25 @@ def test_output_size_and_remainder_are_those_of_counting_for_any_window(size, ke
 @given(windows(max_dilation=1, max_kernel=5))
 def test_every_window_holds_an_entry_of_the_input(window):
     assert all(holds_an_entry(window, start) for start in starts(window))
+
+
+@given(windows(max_kernel=4, max_dilation=3, filled=True), st.booleans())
+def test_every_window_holds_an_entry_where_that_is_wanted(window, ceil):
+    window = replace(window, ceil=ceil)
+    begins = [k * window.stride for k in range(window.output_size)]
+    assert all(holds_an_entry(window, start) for start in begins)
+
+
+@given(windows(max_kernel=4, max_stride=4, max_dilation=3))
+def test_ceil_adds_the_window_that_starts_before_the_end_of_the_input(window):
+    rounded = replace(window, ceil=True)
+    start = window.output_size * window.stride
+    is_more = window.remainder > 0 and start < window.before + window.size
+    assert rounded.output_size == window.output_size + is_more
+    reach = window.dilation * (window.kernel - 1) + 1
+    padded = window.before + window.size + window.after
+    assert rounded.overhang == (start + reach - padded if is_more else 0)
+    assert rounded.remainder == (0 if is_more else window.remainder)
 
 
 @given(windows(max_output=2, max_kernel=4, max_stride=5, max_dilation=3, max_padding=1))

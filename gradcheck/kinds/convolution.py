@@ -1,0 +1,116 @@
+"""What the kinds of convolution share, over however many axes of space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from gradcheck.adapters.reference import from_reference
+from gradcheck.kinds.windowed import (
+    Condition,
+    Windowed,
+    axes,
+    geometry,
+    parameter,
+    value_conditions,
+    window_conditions,
+)
+from gradcheck.strategies.values import Regime, values
+from gradcheck.subject import Array, Arrays, Subject, Trait
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from gradcheck.strategies.windows import Window
+
+
+class Convolution(Windowed, Protocol):
+    """A config of a convolution and the size of its input."""
+
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def out_channels(self) -> int: ...
+    @property
+    def dilation(self) -> tuple[int, ...]: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def bias(self) -> bool: ...
+
+
+def conv_configs(config: Callable[..., Any], *windows: SearchStrategy[Window], **limits: int) -> SearchStrategy[Any]:
+    """Return a strategy of configs: windows along each axis, and channels within `limits`."""
+    from hypothesis import strategies as st
+
+    from gradcheck.strategies.windows import Channels, batch_sizes, channels
+
+    def build(batch: int, layer: Channels, drawn: tuple[Window, ...], bias: bool) -> Any:
+        return config(
+            batch=batch,
+            in_channels=layer.in_channels,
+            out_channels=layer.out_channels,
+            **geometry(*drawn),
+            dilation=tuple(axis.dilation for axis in drawn),
+            groups=layer.groups,
+            bias=bias,
+        )
+
+    return st.builds(build, batch_sizes(), channels(**limits), st.tuples(*windows), st.booleans())
+
+
+def conv_primals(config: Convolution, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+    """Return x, the weight and, with a bias, that."""
+    weight_shape = (config.out_channels, config.in_channels // config.groups, *config.kernel_size)
+    primals = {
+        "x": values(regime, (config.batch, config.in_channels, *config.size), rng),
+        "weight": parameter(weight_shape, regime, rng),
+    }
+    return primals | ({"bias": parameter((config.out_channels,), regime, rng)} if config.bias else {})
+
+
+def conv_builder(layer: Callable[..., Any]) -> Callable[[Convolution, Arrays], Subject]:
+    """Return what builds the subject of a config with a layer of that class."""
+
+    def build(config: Convolution, primals: Arrays) -> Subject:
+        built = layer(
+            config.in_channels,
+            config.out_channels,
+            config.kernel_size,
+            config.stride,
+            config.padding,
+            config.dilation,
+            config.groups,
+            config.bias,
+        )
+        return from_reference(built, primals, traits=[Trait("batch-separable", ("x",))])
+
+    return build
+
+
+def conv_conditions(rank: int) -> Mapping[str, Condition]:
+    """Return the conditions that convolutions over `rank` axes should meet."""
+    unequal = {"dilation h ≠ w": _unequal_dilation} if rank == 2 else {"dilations differ": _unequal_dilation}
+    return {
+        **window_conditions(rank),
+        **(unequal if rank > 1 else {"dilation > 1": lambda c, _: max(c.dilation) > 1}),
+        "stride ≠ dilation, both > 1 somewhere": lambda c, _: (
+            c.stride != c.dilation and max(c.stride) > 1 and max(c.dilation) > 1
+        ),
+        "groups > 1": lambda c, _: c.groups > 1,
+        "depthwise": lambda c, _: c.groups == c.in_channels > 1,
+        "depthwise, several maps per channel": lambda c, _: c.out_channels > c.groups == c.in_channels > 1,
+        "groups > 1 and stride > 1": lambda c, _: c.groups > 1 and max(c.stride) > 1,
+        "groups > 1 and dilation > 1": lambda c, _: c.groups > 1 and max(c.dilation) > 1,
+        "in_channels ≠ out_channels": lambda c, _: c.in_channels != c.out_channels,
+        "all sizes equal": lambda c, _: len({c.in_channels, c.out_channels, *c.kernel_size}) == 1,
+        "a window in the padding alone": lambda c, _: any(axis.leaves_the_input for axis in axes(c)),
+        "no bias": lambda c, _: not c.bias,
+        **value_conditions(),
+    }
+
+
+def _unequal_dilation(config: Convolution, _: Arrays) -> bool:
+    return len(set(config.dilation)) > 1
