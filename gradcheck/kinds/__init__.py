@@ -6,17 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gradcheck.kinds.activations import (
-    ELU_KIND,
-    GELU_KIND,
-    LEAKY_RELU,
-    LOG_SOFTMAX,
-    SIGMOID,
-    SILU,
-    SOFTMAX,
-    SOFTPLUS,
-    TANH,
-)
 from gradcheck.kinds.affine import AFFINE
 from gradcheck.kinds.conv1d import CONV1D
 from gradcheck.kinds.conv2d import CONV2D
@@ -50,15 +39,6 @@ _REGISTERED = (
     AFFINE,
     FLATTEN,
     RELU,
-    LEAKY_RELU,
-    ELU_KIND,
-    SIGMOID,
-    TANH,
-    SOFTPLUS,
-    SILU,
-    GELU_KIND,
-    SOFTMAX,
-    LOG_SOFTMAX,
     SOFTMAX_CROSS_ENTROPY,
     SEQUENTIAL,
     FIVE_LAYER_CNN,
