@@ -1,28 +1,49 @@
 """Layers in NumPy with hand-written backward passes: known to be right, and written to be read."""
 
-from reference_layers.activations import ReLU
+from reference_layers.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+    softmax,
+)
 from reference_layers.affine import Affine
 from reference_layers.conv import Conv2d
 from reference_layers.digits import load_digits
 from reference_layers.layer import Layer, ShapeError
-from reference_layers.losses import SoftmaxCrossEntropy, softmax
+from reference_layers.losses import SoftmaxCrossEntropy
 from reference_layers.networks import FiveLayerCNN
 from reference_layers.pooling import AvgPool2d, MaxPool2d
 from reference_layers.sequential import Sequential
 from reference_layers.shape import Flatten
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - in the order of `sorted`
     "Affine",
     "AvgPool2d",
     "Conv2d",
+    "ELU",
     "FiveLayerCNN",
     "Flatten",
+    "GELU",
     "Layer",
+    "LeakyReLU",
+    "LogSoftmax",
     "MaxPool2d",
     "ReLU",
     "Sequential",
     "ShapeError",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
     "SoftmaxCrossEntropy",
+    "Softplus",
+    "Tanh",
     "load_digits",
     "softmax",
 ]

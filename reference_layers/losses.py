@@ -19,18 +19,6 @@ class LossCache(NamedTuple):
     targets: Array
 
 
-def softmax(logits: Array) -> Array:
-    """Return probabilities along the last axis: ``exp z_i / Σ_j exp z_j``.
-
-    Examples
-    --------
-    >>> softmax(np.array([1.0, 2.0, 4.0])).round(6).tolist()
-    [0.04201, 0.114195, 0.843795]
-    """
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
-
-
 def negative_log_likelihood(probability: Any) -> Any:
     """Return ``-log p``, what one sample costs that was given the probability p.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from gradcheck.kinds.activations import ACTIVATIONS
 from gradcheck.kinds.affine import AFFINE
 from gradcheck.kinds.conv2d import CONV2D
 from gradcheck.kinds.elementwise import FLATTEN, RELU
@@ -25,6 +26,7 @@ _REGISTERED = (
     AFFINE,
     FLATTEN,
     RELU,
+    *ACTIVATIONS,
     SOFTMAX_CROSS_ENTROPY,
     SEQUENTIAL,
     FIVE_LAYER_CNN,

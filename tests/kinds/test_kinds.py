@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import gradcheck
 from gradcheck.checks.probe import Probe
 from gradcheck.kinds import KINDS, default_items, find_kind
+from gradcheck.kinds.activations import ActivationConfig, ELUConfig, GELUConfig, LeakyReLUConfig, SoftmaxConfig
 from gradcheck.kinds.affine import AffineConfig
 from gradcheck.kinds.conv2d import Conv2dConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
@@ -33,6 +34,11 @@ SMALLEST = {
     "affine": AffineConfig((1,), 1, 1, bias=False),
     "flatten": FlattenConfig((1,), 0),
     "relu": ReLUConfig((1,)),
+    "leaky_relu": LeakyReLUConfig((1,), 0.01),
+    "elu": ELUConfig((1,), 1.0),
+    **dict.fromkeys(("sigmoid", "tanh", "softplus", "silu"), ActivationConfig((1,))),
+    "gelu": GELUConfig((1,), "none"),
+    **dict.fromkeys(("softmax", "log_softmax"), SoftmaxConfig((1,), 0)),
     "softmax_cross_entropy": SoftmaxCrossEntropyConfig(2, (0,), "mean"),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
