@@ -17,7 +17,13 @@ from reference_layers.affine import Affine
 from reference_layers.conv import Conv2d
 from reference_layers.digits import load_digits
 from reference_layers.layer import Layer, ShapeError
-from reference_layers.losses import SoftmaxCrossEntropy
+from reference_layers.losses import (
+    BinaryCrossEntropyWithLogits,
+    CrossEntropy,
+    Huber,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
 from reference_layers.networks import FiveLayerCNN
 from reference_layers.pooling import AvgPool2d, MaxPool2d
 from reference_layers.sequential import Sequential
@@ -26,15 +32,19 @@ from reference_layers.shape import Flatten
 __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "Affine",
     "AvgPool2d",
+    "BinaryCrossEntropyWithLogits",
     "Conv2d",
+    "CrossEntropy",
     "ELU",
     "FiveLayerCNN",
     "Flatten",
     "GELU",
+    "Huber",
     "Layer",
     "LeakyReLU",
     "LogSoftmax",
     "MaxPool2d",
+    "MeanSquaredError",
     "ReLU",
     "Sequential",
     "ShapeError",

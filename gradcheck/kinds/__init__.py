@@ -11,6 +11,7 @@ from gradcheck.kinds.affine import AFFINE
 from gradcheck.kinds.conv2d import CONV2D
 from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.losses import LOSSES
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
 from gradcheck.kinds.pool2d import AVG_POOL2D, MAX_POOL2D
 from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
@@ -28,6 +29,7 @@ _REGISTERED = (
     RELU,
     *ACTIVATIONS,
     SOFTMAX_CROSS_ENTROPY,
+    *LOSSES,
     SEQUENTIAL,
     FIVE_LAYER_CNN,
 )

@@ -16,6 +16,7 @@ from gradcheck.kinds.affine import AffineConfig
 from gradcheck.kinds.conv2d import Conv2dConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.kind import Case, case_from_data
+from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig, HuberConfig
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
 from gradcheck.kinds.pool2d import Pool2dConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
@@ -39,7 +40,10 @@ SMALLEST = {
     **dict.fromkeys(("sigmoid", "tanh", "softplus", "silu"), ActivationConfig((1,))),
     "gelu": GELUConfig((1,), "none"),
     **dict.fromkeys(("softmax", "log_softmax"), SoftmaxConfig((1,), 0)),
-    "softmax_cross_entropy": SoftmaxCrossEntropyConfig(2, (0,), "mean"),
+    "softmax_cross_entropy": SoftmaxCrossEntropyConfig(2, (0,), "mean", (), -100, 0.0),
+    "cross_entropy": CrossEntropyConfig(1, (0,), "mean"),
+    **dict.fromkeys(("mean_squared_error", "bce_with_logits"), ElementwiseLossConfig((1,), "mean", 0)),
+    "huber": HuberConfig((1,), "mean", 0, 1.0),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
 }

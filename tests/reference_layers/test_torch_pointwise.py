@@ -25,6 +25,28 @@ OPERATORS = {
 }
 
 
+def softmax_cross_entropy(c, x):
+    targets, weights = (
+        torch.tensor(c.targets),
+        torch.tensor(c.class_weights, dtype=x.dtype) if c.class_weights else None,
+    )
+    loss = functional.cross_entropy(x, targets, weights, None, c.ignore_index, None, c.reduction, c.label_smoothing)
+    if c.reduction == "mean" and not sum((c.class_weights or (1.0,) * c.classes)[t] for t in c.counted):
+        return 0 * x.sum()  # where torch divides 0 by 0
+    return loss
+
+
+OPERATORS |= {
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "cross_entropy": lambda c, x: functional.nll_loss(x.log(), torch.tensor(c.targets), reduction=c.reduction),
+    "mean_squared_error": lambda c, x: functional.mse_loss(x, torch.tensor(c.targets), reduction=c.reduction),
+    "bce_with_logits": lambda c, x: functional.binary_cross_entropy_with_logits(
+        x, torch.tensor(c.binary_targets), reduction=c.reduction
+    ),
+    "huber": lambda c, x: functional.huber_loss(x, torch.tensor(c.targets), reduction=c.reduction, delta=c.delta),
+}
+
+
 def cases(kind):
     drawn = st.one_of(st.sampled_from(kind.corners), kind.configs())
     return st.builds(Case, st.just(kind), drawn, st.sampled_from(kind.regimes), st.integers(0, 9999))
