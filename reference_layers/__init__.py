@@ -1,36 +1,72 @@
 """Layers in NumPy with hand-written backward passes: known to be right, and written to be read."""
 
-from reference_layers.activations import ReLU
+from reference_layers.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+    softmax,
+)
 from reference_layers.affine import Affine
+from reference_layers.arithmetic import Add, Multiply
 from reference_layers.conv import Conv1d, Conv2d, Conv3d, TrueConv2d
 from reference_layers.conv_transpose import ConvTranspose2d
 from reference_layers.digits import load_digits
 from reference_layers.layer import Layer, ShapeError
-from reference_layers.losses import SoftmaxCrossEntropy, softmax
+from reference_layers.losses import (
+    BinaryCrossEntropyWithLogits,
+    CrossEntropy,
+    Huber,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
 from reference_layers.networks import FiveLayerCNN
 from reference_layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool1d, MaxPool2d
 from reference_layers.sequential import Sequential
-from reference_layers.shape import Flatten
+from reference_layers.shape import Concat, Flatten, Reshape
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - in the order of `sorted`
     "AdaptiveAvgPool2d",
+    "Add",
     "Affine",
     "AvgPool1d",
     "AvgPool2d",
+    "BinaryCrossEntropyWithLogits",
+    "Concat",
     "Conv1d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose2d",
+    "CrossEntropy",
+    "ELU",
     "FiveLayerCNN",
     "Flatten",
+    "GELU",
     "GlobalAvgPool2d",
+    "Huber",
     "Layer",
+    "LeakyReLU",
+    "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
+    "MeanSquaredError",
+    "Multiply",
     "ReLU",
+    "Reshape",
     "Sequential",
     "ShapeError",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
     "SoftmaxCrossEntropy",
+    "Softplus",
+    "Tanh",
     "TrueConv2d",
     "load_digits",
     "softmax",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -76,6 +78,28 @@ def require_positive(**values: int) -> None:
     for name, value in values.items():
         if not is_int(value) or value < 1:
             raise ValueError(f"expected {name} to be a positive int, got {name}={value!r}")
+
+
+def require_number(least: float = -math.inf, most: float = math.inf, **values: float) -> None:
+    """Refuse hyper-parameters that are not finite numbers from `least` to `most`.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> require_number(0, 1, label_smoothing=1.5)
+    Traceback (most recent call last):
+    ValueError: expected label_smoothing to be a number from 0 to 1, got label_smoothing=1.5
+    """
+    limits = "" if math.isinf(least) else f" from {least:g}" + ("" if math.isinf(most) else f" to {most:g}")
+    for name, value in values.items():
+        number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        if not (number and least <= value <= most):
+            raise ValueError(
+                f"expected {name} to be a {'' if limits else 'finite '}number{limits}, got {name}={value!r}"
+            )
 
 
 def require_flag(**values: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from gradcheck.kinds.activations import ACTIVATIONS
 from gradcheck.kinds.affine import AFFINE
 from gradcheck.kinds.conv1d import CONV1D
 from gradcheck.kinds.conv2d import CONV2D
@@ -14,9 +15,11 @@ from gradcheck.kinds.conv_transpose2d import CONV_TRANSPOSE2D
 from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.global_pool import ADAPTIVE_AVG_POOL2D, GLOBAL_AVG_POOL2D
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.losses import LOSSES
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
 from gradcheck.kinds.pool1d import AVG_POOL1D, MAX_POOL1D
 from gradcheck.kinds.pool2d import AVG_POOL2D, MAX_POOL2D
+from gradcheck.kinds.shape import SHAPES
 from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
 from gradcheck.kinds.true_conv2d import TRUE_CONV2D
 from gradcheck.subject import Subject, did_you_mean
@@ -38,8 +41,11 @@ _REGISTERED = (
     ADAPTIVE_AVG_POOL2D,
     AFFINE,
     FLATTEN,
+    *SHAPES,
     RELU,
+    *ACTIVATIONS,
     SOFTMAX_CROSS_ENTROPY,
+    *LOSSES,
     SEQUENTIAL,
     FIVE_LAYER_CNN,
 )

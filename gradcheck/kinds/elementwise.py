@@ -11,6 +11,7 @@ from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous, moves
 from gradcheck.kinds.windowed import value_conditions
+from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from reference_layers import Flatten, ReLU
@@ -34,20 +35,14 @@ class ReLUConfig:
     shape: tuple[int, ...]
 
 
-def _shapes() -> SearchStrategy[tuple[int, ...]]:
-    from hypothesis import strategies as st
-
-    return st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
-
-
 def _flatten_configs() -> SearchStrategy[FlattenConfig]:
     from hypothesis import strategies as st
 
-    return _shapes().flatmap(lambda shape: st.builds(FlattenConfig, st.just(shape), st.integers(0, len(shape) - 1)))
+    return shapes().flatmap(lambda shape: st.builds(FlattenConfig, st.just(shape), st.integers(0, len(shape) - 1)))
 
 
 def _relu_configs() -> SearchStrategy[ReLUConfig]:
-    return _shapes().map(ReLUConfig)
+    return shapes().map(ReLUConfig)
 
 
 def _primals(config: Any, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:

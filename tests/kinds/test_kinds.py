@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import gradcheck
 from gradcheck.checks.probe import Probe
 from gradcheck.kinds import KINDS, default_items, find_kind
+from gradcheck.kinds.activations import ActivationConfig, ELUConfig, GELUConfig, LeakyReLUConfig, SoftmaxConfig
 from gradcheck.kinds.affine import AffineConfig
 from gradcheck.kinds.conv1d import Conv1dConfig
 from gradcheck.kinds.conv2d import Conv2dConfig
@@ -19,9 +20,11 @@ from gradcheck.kinds.conv_transpose2d import ConvTranspose2dConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.global_pool import AdaptiveAvgPool2dConfig, GlobalAvgPool2dConfig
 from gradcheck.kinds.kind import Case, case_from_data
+from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig, HuberConfig
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
 from gradcheck.kinds.pool1d import Pool1dConfig
 from gradcheck.kinds.pool2d import Pool2dConfig
+from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
 from gradcheck.reports.json import case_to_dict
 from gradcheck.strategies.values import REGIMES
@@ -45,8 +48,19 @@ SMALLEST = {
     "adaptive_avg_pool2d": AdaptiveAvgPool2dConfig(1, 1, (1, 1), (1, 1)),
     "affine": AffineConfig((1,), 1, 1, bias=False),
     "flatten": FlattenConfig((1,), 0),
+    "reshape": ReshapeConfig((1,), (1,)),
+    "concat": ConcatConfig((1,), (), 0),
+    **dict.fromkeys(("add", "multiply"), BroadcastConfig((), (), False)),
     "relu": ReLUConfig((1,)),
-    "softmax_cross_entropy": SoftmaxCrossEntropyConfig(2, (0,), "mean"),
+    "leaky_relu": LeakyReLUConfig((1,), 0.01),
+    "elu": ELUConfig((1,), 1.0),
+    **dict.fromkeys(("sigmoid", "tanh", "softplus", "silu"), ActivationConfig((1,))),
+    "gelu": GELUConfig((1,), "none"),
+    **dict.fromkeys(("softmax", "log_softmax"), SoftmaxConfig((1,), 0)),
+    "softmax_cross_entropy": SoftmaxCrossEntropyConfig(2, (0,), "mean", (), -100, 0.0),
+    "cross_entropy": CrossEntropyConfig(1, (0,), "mean"),
+    **dict.fromkeys(("mean_squared_error", "bce_with_logits"), ElementwiseLossConfig((1,), "mean", 0)),
+    "huber": HuberConfig((1,), "mean", 0, 1.0),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
 }

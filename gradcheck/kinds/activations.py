@@ -1,0 +1,243 @@
+"""Smooth and bent nonlinearities, and the softmax along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from gradcheck.adapters.reference import from_reference
+from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.windowed import Condition, value_conditions
+from gradcheck.strategies.shapes import shapes
+from gradcheck.strategies.values import Regime, values
+from gradcheck.subject import Array, Arrays, Subject, Trait
+from reference_layers import ELU, GELU, LeakyReLU, LogSoftmax, Sigmoid, SiLU, Softmax, Softplus, Tanh
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+_TRAITS = [Trait("batch-separable", ("x",)), Trait("any-rank", ("x",))]
+_SHAPES = ((3, 7), (3, 2, 5, 4), (5,), (1,))
+
+
+@dataclass(frozen=True)
+class ActivationConfig:
+    """The shape of the input."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LeakyReLUConfig:
+    """The shape of the input, and the slope on its negative side."""
+
+    shape: tuple[int, ...]
+    negative_slope: float = 0.01
+
+
+@dataclass(frozen=True)
+class ELUConfig:
+    """The shape of the input, and the height of the curve on its negative side."""
+
+    shape: tuple[int, ...]
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True)
+class GELUConfig:
+    """The shape of the input, and which curve it is."""
+
+    shape: tuple[int, ...]
+    approximate: Literal["none", "tanh"] = "none"
+
+
+@dataclass(frozen=True)
+class SoftmaxConfig:
+    """The shape of the input, and the axis along which probabilities sum to 1."""
+
+    shape: tuple[int, ...]
+    axis: int = -1
+
+
+def _plain_configs() -> SearchStrategy[ActivationConfig]:
+    return shapes().map(ActivationConfig)
+
+
+def _leaky_relu_configs() -> SearchStrategy[LeakyReLUConfig]:
+    from hypothesis import strategies as st
+
+    return st.builds(LeakyReLUConfig, shapes(), st.sampled_from([0.01, 0.0, 0.25, 1.0, 2.0, -0.5, -1.0]))
+
+
+def _elu_configs() -> SearchStrategy[ELUConfig]:
+    from hypothesis import strategies as st
+
+    return st.builds(ELUConfig, shapes(), st.sampled_from([1.0, 0.0, 0.25, 2.0, -0.5]))
+
+
+def _gelu_configs() -> SearchStrategy[GELUConfig]:
+    from hypothesis import strategies as st
+
+    return st.builds(GELUConfig, shapes(), st.sampled_from(["none", "tanh"]))
+
+
+def _softmax_configs() -> SearchStrategy[SoftmaxConfig]:
+    from hypothesis import strategies as st
+
+    def of_shape(shape: tuple[int, ...]) -> SearchStrategy[SoftmaxConfig]:
+        return st.builds(SoftmaxConfig, st.just(shape), st.integers(-len(shape), len(shape) - 1))
+
+    return shapes().flatmap(of_shape)
+
+
+def _primals(config: Any, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+    return {"x": values(regime, config.shape, rng)}
+
+
+def _builder(layer: Callable[[Any], Any]) -> Callable[[Any, Arrays], Subject]:
+    """Return the `build` of elementwise layers, of which any axis counts independent samples."""
+    return lambda config, primals: from_reference(layer(config), primals, traits=_TRAITS)
+
+
+def _along_axis_builder(layer: Callable[[int], Any]) -> Callable[[SoftmaxConfig, Arrays], Subject]:
+    def build(config: SoftmaxConfig, primals: Arrays) -> Subject:
+        traits = [Trait("batch-separable", ("x",))] if config.axis % len(config.shape) else []
+        return from_reference(layer(config.axis), primals, traits=traits)
+
+    return build
+
+
+def _conditions() -> Mapping[str, Condition]:
+    return {
+        "rank 1": lambda c, _: len(c.shape) == 1,
+        "rank 4": lambda c, _: len(c.shape) == 4,
+        "negative and positive": lambda _, p: bool((p["x"] > 0).any() and (p["x"] < 0).any()),
+        **value_conditions(),
+    }
+
+
+def _softmax_conditions() -> Mapping[str, Condition]:
+    return {
+        **_conditions(),
+        "rank 2": lambda c, _: len(c.shape) == 2,
+        "rank 3": lambda c, _: len(c.shape) == 3,
+        "first axis": lambda c, _: c.axis % len(c.shape) == 0,
+        "last axis": lambda c, _: c.axis % len(c.shape) == len(c.shape) - 1,
+        "an axis between": lambda c, _: 0 < c.axis % len(c.shape) < len(c.shape) - 1,
+        "axis counted from the last": lambda c, _: c.axis < 0,
+        "one entry along the axis": lambda c, _: c.shape[c.axis] == 1,
+        "equal entries along the axis": lambda c, p: bool((np.diff(np.sort(p["x"], c.axis), axis=c.axis) == 0).any()),
+        "entries apart beyond the range of exp": lambda c, p: bool((np.ptp(p["x"], axis=c.axis) > 750).any()),
+    }
+
+
+def _smooth(name: str, layer: type) -> Kind:
+    """Return the kind of a nonlinearity without hyper-parameters."""
+    return Kind(
+        name=name,
+        config=ActivationConfig,
+        configs=_plain_configs,
+        corners=tuple(map(ActivationConfig, _SHAPES)),
+        primals=_primals,
+        build=_builder(lambda _: layer()),
+        conditions=_conditions(),
+        layers=(layer,),
+    )
+
+
+def _normalized(name: str, layer: type) -> Kind:
+    """Return the kind of a softmax."""
+    return Kind(
+        name=name,
+        config=SoftmaxConfig,
+        configs=_softmax_configs,
+        corners=(
+            SoftmaxConfig((3, 7)),
+            SoftmaxConfig((5, 4), 0),
+            SoftmaxConfig((3, 2, 5, 4), 1),
+            SoftmaxConfig((3, 4, 5), -2),
+            SoftmaxConfig((3, 3)),  # square: a wrong axis has the right shape
+            SoftmaxConfig((5,)),
+            SoftmaxConfig((3, 1)),  # one entry alone: the gradient is zero
+        ),
+        primals=_primals,
+        build=_along_axis_builder(layer),
+        conditions=_softmax_conditions(),
+        layers=(layer,),
+    )
+
+
+LEAKY_RELU = Kind(
+    name="leaky_relu",
+    config=LeakyReLUConfig,
+    configs=_leaky_relu_configs,
+    corners=(
+        LeakyReLUConfig((3, 7)),
+        LeakyReLUConfig((3, 2, 5, 4), -0.5),
+        LeakyReLUConfig((5, 3), 0.0),
+        LeakyReLUConfig((4,), 2.0),
+        LeakyReLUConfig((3, 2), 1.0),
+        LeakyReLUConfig((1,), -1.0),
+    ),
+    primals=_primals,
+    build=_builder(lambda config: LeakyReLU(config.negative_slope)),
+    conditions={
+        "negative slope": lambda c, _: c.negative_slope < 0,
+        "slope 0": lambda c, _: c.negative_slope == 0,
+        "slope 1": lambda c, _: c.negative_slope == 1,
+        "slope > 1": lambda c, _: c.negative_slope > 1,
+        **_conditions(),
+    },
+    layers=(LeakyReLU,),
+)
+
+ELU_KIND = Kind(
+    name="elu",
+    config=ELUConfig,
+    configs=_elu_configs,
+    corners=(
+        ELUConfig((3, 7), 0.5),
+        ELUConfig((3, 2, 5, 4), -0.5),
+        ELUConfig((5, 3)),
+        ELUConfig((4,), 2.0),
+        ELUConfig((3, 2), 0.0),
+        ELUConfig((1,), 2.0),
+    ),
+    primals=_primals,
+    build=_builder(lambda config: ELU(config.alpha)),
+    conditions={
+        "alpha < 0": lambda c, _: c.alpha < 0,
+        "alpha 0": lambda c, _: c.alpha == 0,
+        "alpha 1": lambda c, _: c.alpha == 1,
+        "alpha > 1": lambda c, _: c.alpha > 1,
+        **_conditions(),
+    },
+    layers=(ELU,),
+)
+
+GELU_KIND = Kind(
+    name="gelu",
+    config=GELUConfig,
+    configs=_gelu_configs,
+    corners=tuple(GELUConfig(shape, approximate) for shape in _SHAPES for approximate in ("none", "tanh")),
+    primals=_primals,
+    build=_builder(lambda config: GELU(config.approximate)),
+    conditions={
+        "by the error function": lambda c, _: c.approximate == "none",
+        "by tanh": lambda c, _: c.approximate == "tanh",
+        **_conditions(),
+    },
+    layers=(GELU,),
+)
+
+SIGMOID = _smooth("sigmoid", Sigmoid)
+TANH = _smooth("tanh", Tanh)
+SOFTPLUS = _smooth("softplus", Softplus)
+SILU = _smooth("silu", SiLU)
+SOFTMAX = _normalized("softmax", Softmax)
+LOG_SOFTMAX = _normalized("log_softmax", LogSoftmax)
+
+ACTIVATIONS = (LEAKY_RELU, ELU_KIND, SIGMOID, TANH, SOFTPLUS, SILU, GELU_KIND, SOFTMAX, LOG_SOFTMAX)
