@@ -7,6 +7,7 @@ from reference_layers.digits import load_digits
 from reference_layers.layer import Layer, ShapeError
 from reference_layers.losses import SoftmaxCrossEntropy, softmax
 from reference_layers.networks import FiveLayerCNN
+from reference_layers.normalization import LayerNorm, RMSNorm
 from reference_layers.pooling import AvgPool2d, MaxPool2d
 from reference_layers.sequential import Sequential
 from reference_layers.shape import Flatten
@@ -18,7 +19,9 @@ __all__ = [
     "FiveLayerCNN",
     "Flatten",
     "Layer",
+    "LayerNorm",
     "MaxPool2d",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "ShapeError",

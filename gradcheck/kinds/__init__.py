@@ -11,6 +11,7 @@ from gradcheck.kinds.conv2d import CONV2D
 from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
+from gradcheck.kinds.normalization import LAYER_NORM, RMS_NORM
 from gradcheck.kinds.pool2d import AVG_POOL2D, MAX_POOL2D
 from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
 from gradcheck.subject import Subject, did_you_mean
@@ -26,6 +27,8 @@ _REGISTERED = (
     FLATTEN,
     RELU,
     SOFTMAX_CROSS_ENTROPY,
+    LAYER_NORM,
+    RMS_NORM,
     SEQUENTIAL,
     FIVE_LAYER_CNN,
 )

@@ -16,6 +16,7 @@ from gradcheck.kinds.conv2d import Conv2dConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.kind import Case, case_from_data
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
+from gradcheck.kinds.normalization import LayerNormConfig, RMSNormConfig
 from gradcheck.kinds.pool2d import Pool2dConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
 from gradcheck.reports.json import case_to_dict
@@ -34,6 +35,8 @@ SMALLEST = {
     "flatten": FlattenConfig((1,), 0),
     "relu": ReLUConfig((1,)),
     "softmax_cross_entropy": SoftmaxCrossEntropyConfig(2, (0,), "mean"),
+    "layer_norm": LayerNormConfig((1,), (3,), 1e-5, affine=False),
+    "rms_norm": RMSNormConfig((1,), (2,), 1e-5),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
 }
