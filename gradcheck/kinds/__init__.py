@@ -7,6 +7,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gradcheck.kinds.affine import AFFINE
+from gradcheck.kinds.channel_normalization import (
+    BATCH_NORM,
+    BATCH_NORM_EVAL,
+    GROUP_NORM,
+    INSTANCE_NORM,
+    LOCAL_RESPONSE_NORM,
+)
 from gradcheck.kinds.conv2d import CONV2D
 from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.kind import Kind
@@ -29,6 +36,11 @@ _REGISTERED = (
     SOFTMAX_CROSS_ENTROPY,
     LAYER_NORM,
     RMS_NORM,
+    BATCH_NORM,
+    BATCH_NORM_EVAL,
+    GROUP_NORM,
+    INSTANCE_NORM,
+    LOCAL_RESPONSE_NORM,
     SEQUENTIAL,
     FIVE_LAYER_CNN,
 )

@@ -12,6 +12,13 @@ import gradcheck
 from gradcheck.checks.probe import Probe
 from gradcheck.kinds import KINDS, default_items, find_kind
 from gradcheck.kinds.affine import AffineConfig
+from gradcheck.kinds.channel_normalization import (
+    BatchNormConfig,
+    BatchNormEvalConfig,
+    GroupNormConfig,
+    InstanceNormConfig,
+    LocalResponseNormConfig,
+)
 from gradcheck.kinds.conv2d import Conv2dConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.kind import Case, case_from_data
@@ -37,6 +44,11 @@ SMALLEST = {
     "softmax_cross_entropy": SoftmaxCrossEntropyConfig(2, (0,), "mean"),
     "layer_norm": LayerNormConfig((1,), (3,), 1e-5, affine=False),
     "rms_norm": RMSNormConfig((1,), (2,), 1e-5),
+    "batch_norm": BatchNormConfig(3, 1, (), 1e-5, affine=False),
+    "batch_norm_eval": BatchNormEvalConfig(1, 1, (), 1e-5, affine=False, statistics_seed=0),
+    "group_norm": GroupNormConfig(1, 1, 1, (3,), 1e-5, affine=False),
+    "instance_norm": InstanceNormConfig(1, 1, (3,), 1e-5, affine=False),
+    "local_response_norm": LocalResponseNormConfig((1, 1), 1, 1e-4, 0.75, 1.0),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
 }
