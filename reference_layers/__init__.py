@@ -5,6 +5,7 @@ from reference_layers.affine import Affine
 from reference_layers.channel_normalization import BatchNorm, GroupNorm, InstanceNorm
 from reference_layers.conv import Conv2d
 from reference_layers.digits import load_digits
+from reference_layers.dropout import Dropout
 from reference_layers.layer import Layer, ShapeError
 from reference_layers.local_response_norm import LocalResponseNorm
 from reference_layers.losses import SoftmaxCrossEntropy, softmax
@@ -19,6 +20,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm",
     "Conv2d",
+    "Dropout",
     "FiveLayerCNN",
     "Flatten",
     "GroupNorm",

@@ -15,6 +15,7 @@ from gradcheck.kinds.channel_normalization import (
     LOCAL_RESPONSE_NORM,
 )
 from gradcheck.kinds.conv2d import CONV2D
+from gradcheck.kinds.dropout import DROPOUT
 from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
@@ -41,6 +42,7 @@ _REGISTERED = (
     GROUP_NORM,
     INSTANCE_NORM,
     LOCAL_RESPONSE_NORM,
+    DROPOUT,
     SEQUENTIAL,
     FIVE_LAYER_CNN,
 )

@@ -20,6 +20,7 @@ from gradcheck.kinds.channel_normalization import (
     LocalResponseNormConfig,
 )
 from gradcheck.kinds.conv2d import Conv2dConfig
+from gradcheck.kinds.dropout import DropoutConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.kind import Case, case_from_data
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
@@ -49,6 +50,7 @@ SMALLEST = {
     "group_norm": GroupNormConfig(1, 1, 1, (3,), 1e-5, affine=False),
     "instance_norm": InstanceNormConfig(1, 1, (3,), 1e-5, affine=False),
     "local_response_norm": LocalResponseNormConfig((1, 1), 1, 1e-4, 0.75, 1.0),
+    "dropout": DropoutConfig((1,), 0.0, training=False, seed=0),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
 }
