@@ -15,10 +15,13 @@ from reference_layers.activations import (
 )
 from reference_layers.affine import Affine
 from reference_layers.arithmetic import Add, Multiply
+from reference_layers.channel_normalization import BatchNorm, GroupNorm, InstanceNorm
 from reference_layers.conv import Conv1d, Conv2d, Conv3d, TrueConv2d
 from reference_layers.conv_transpose import ConvTranspose2d
 from reference_layers.digits import load_digits
+from reference_layers.dropout import Dropout
 from reference_layers.layer import Layer, ShapeError
+from reference_layers.local_response_norm import LocalResponseNorm
 from reference_layers.losses import (
     BinaryCrossEntropyWithLogits,
     CrossEntropy,
@@ -27,6 +30,7 @@ from reference_layers.losses import (
     SoftmaxCrossEntropy,
 )
 from reference_layers.networks import FiveLayerCNN
+from reference_layers.normalization import LayerNorm, RMSNorm
 from reference_layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool1d, MaxPool2d
 from reference_layers.sequential import Sequential
 from reference_layers.shape import Concat, Flatten, Reshape
@@ -37,6 +41,7 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "Affine",
     "AvgPool1d",
     "AvgPool2d",
+    "BatchNorm",
     "BinaryCrossEntropyWithLogits",
     "Concat",
     "Conv1d",
@@ -44,19 +49,25 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "Conv3d",
     "ConvTranspose2d",
     "CrossEntropy",
+    "Dropout",
     "ELU",
     "FiveLayerCNN",
     "Flatten",
     "GELU",
     "GlobalAvgPool2d",
+    "GroupNorm",
     "Huber",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
     "MeanSquaredError",
     "Multiply",
+    "RMSNorm",
     "ReLU",
     "Reshape",
     "Sequential",

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING
 
 from gradcheck.kinds.activations import ACTIVATIONS
 from gradcheck.kinds.affine import AFFINE
+from gradcheck.kinds.channel_normalization import (
+    BATCH_NORM,
+    BATCH_NORM_EVAL,
+    GROUP_NORM,
+    INSTANCE_NORM,
+    LOCAL_RESPONSE_NORM,
+)
 from gradcheck.kinds.conv1d import CONV1D
 from gradcheck.kinds.conv2d import CONV2D
 from gradcheck.kinds.conv3d import CONV3D
 from gradcheck.kinds.conv_transpose2d import CONV_TRANSPOSE2D
+from gradcheck.kinds.dropout import DROPOUT
 from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.global_pool import ADAPTIVE_AVG_POOL2D, GLOBAL_AVG_POOL2D
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.losses import LOSSES
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
+from gradcheck.kinds.normalization import LAYER_NORM, RMS_NORM
 from gradcheck.kinds.pool1d import AVG_POOL1D, MAX_POOL1D
 from gradcheck.kinds.pool2d import AVG_POOL2D, MAX_POOL2D
 from gradcheck.kinds.shape import SHAPES
@@ -46,6 +55,14 @@ _REGISTERED = (
     *ACTIVATIONS,
     SOFTMAX_CROSS_ENTROPY,
     *LOSSES,
+    LAYER_NORM,
+    RMS_NORM,
+    BATCH_NORM,
+    BATCH_NORM_EVAL,
+    GROUP_NORM,
+    INSTANCE_NORM,
+    LOCAL_RESPONSE_NORM,
+    DROPOUT,
     SEQUENTIAL,
     FIVE_LAYER_CNN,
 )

@@ -13,15 +13,24 @@ from gradcheck.checks.probe import Probe
 from gradcheck.kinds import KINDS, default_items, find_kind
 from gradcheck.kinds.activations import ActivationConfig, ELUConfig, GELUConfig, LeakyReLUConfig, SoftmaxConfig
 from gradcheck.kinds.affine import AffineConfig
+from gradcheck.kinds.channel_normalization import (
+    BatchNormConfig,
+    BatchNormEvalConfig,
+    GroupNormConfig,
+    InstanceNormConfig,
+    LocalResponseNormConfig,
+)
 from gradcheck.kinds.conv1d import Conv1dConfig
 from gradcheck.kinds.conv2d import Conv2dConfig
 from gradcheck.kinds.conv3d import Conv3dConfig
 from gradcheck.kinds.conv_transpose2d import ConvTranspose2dConfig
+from gradcheck.kinds.dropout import DropoutConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.global_pool import AdaptiveAvgPool2dConfig, GlobalAvgPool2dConfig
 from gradcheck.kinds.kind import Case, case_from_data
 from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig, HuberConfig
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
+from gradcheck.kinds.normalization import LayerNormConfig, RMSNormConfig
 from gradcheck.kinds.pool1d import Pool1dConfig
 from gradcheck.kinds.pool2d import Pool2dConfig
 from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
@@ -61,6 +70,14 @@ SMALLEST = {
     "cross_entropy": CrossEntropyConfig(1, (0,), "mean"),
     **dict.fromkeys(("mean_squared_error", "bce_with_logits"), ElementwiseLossConfig((1,), "mean", 0)),
     "huber": HuberConfig((1,), "mean", 0, 1.0),
+    "layer_norm": LayerNormConfig((1,), (3,), 1e-5, affine=False),
+    "rms_norm": RMSNormConfig((1,), (2,), 1e-5),
+    "batch_norm": BatchNormConfig(3, 1, (), 1e-5, affine=False),
+    "batch_norm_eval": BatchNormEvalConfig(1, 1, (), 1e-5, affine=False, statistics_seed=0),
+    "group_norm": GroupNormConfig(1, 1, 1, (3,), 1e-5, affine=False),
+    "instance_norm": InstanceNormConfig(1, 1, (3,), 1e-5, affine=False),
+    "local_response_norm": LocalResponseNormConfig((1, 1), 1, 1e-4, 0.75, 1.0),
+    "dropout": DropoutConfig((1,), 0.0, training=False, seed=0),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
 }

@@ -1,0 +1,221 @@
+"""Normalisation over trailing axes, and what the kinds of normalising layers share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcheck.adapters.reference import from_reference
+from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.windowed import Condition, parameter, value_conditions
+from gradcheck.strategies.values import Regime, values
+from gradcheck.subject import Array, Arrays, Subject, Trait
+from reference_layers import LayerNorm, RMSNorm
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+#: The usual one, one as small as the squares of tiny values, and one so large that leaving it out shows.
+EPSILONS = (1e-5, 1e-8, 0.5)
+
+
+@dataclass(frozen=True)
+class LayerNormConfig:
+    """A layer normalisation: the axes that are normalised together, and those before them."""
+
+    batch_shape: tuple[int, ...]
+    normalized_shape: tuple[int, ...]
+    eps: float = 1e-5
+    affine: bool = True
+
+
+@dataclass(frozen=True)
+class RMSNormConfig:
+    """A root-mean-square normalisation: the axes that are normalised together, and those before them."""
+
+    batch_shape: tuple[int, ...]
+    normalized_shape: tuple[int, ...]
+    eps: float = 1e-5
+
+
+def epsilons() -> SearchStrategy[float]:
+    """Return a strategy of ε, which shrinks to the usual one."""
+    from hypothesis import strategies as st
+
+    return st.sampled_from(EPSILONS)
+
+
+def holding(least: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape, its last axis made longer if there are not `least` entries.
+
+    What is normalised by its mean and variance needs three values, by its mean square two: of fewer, x̂ is ±1 whatever
+    x is, and what ε leaves of the gradient drowns in rounding. Corners have such rows; drawn ones would tell nothing.
+
+    Examples
+    --------
+    >>> holding(3, (2, 1)), holding(3, (2, 2))
+    ((2, 3), (2, 2))
+    """
+    return shape if math.prod(shape) >= least else (*shape[:-1], least)
+
+
+def norm_conditions(rows: Callable[[Any, Array], Array]) -> Mapping[str, Condition]:
+    """Return the conditions that any layer which normalises by mean and variance should meet.
+
+    Parameters
+    ----------
+    rows : callable
+        ``rows(config, x)`` returns x as a matrix: what is normalised together is a row.
+    """
+    return {
+        "variance near eps": lambda c, p: _near(rows(c, p["x"]).var(axis=1), c.eps),
+        "all values of a row equal": lambda c, p: bool((np.ptp(rows(c, p["x"]), axis=1) == 0).any()),
+        "two values per row": lambda c, p: rows(c, p["x"]).shape[1] == 2,
+        "three values per row or more": lambda c, p: rows(c, p["x"]).shape[1] > 2,
+        **scale_conditions(),
+    }
+
+
+def scale_conditions() -> Mapping[str, Condition]:
+    """Return the conditions on the scale and on ε."""
+    return {
+        "gamma not constant": lambda _, p: "gamma" in p and bool(np.ptp(p["gamma"]) > 0),
+        "large eps": lambda c, _: c.eps > 0.1,
+    }
+
+
+def affine_parameters(affine: bool, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, Array]:
+    """Return a random gamma and beta, or nothing.
+
+    They are N(0, 1) in every regime: over two values x̂ is ±1 whatever x, and whole numbers would cancel to nothing.
+    """
+    return {name: rng.standard_normal(shape) for name in ("gamma", "beta")} if affine else {}
+
+
+def _near(squares: Array, eps: float) -> bool:
+    return bool(((squares > eps / 10) & (squares < 10 * eps)).any())
+
+
+def _shapes(least: int) -> tuple[SearchStrategy[tuple[int, ...]], SearchStrategy[tuple[int, ...]]]:
+    from hypothesis import strategies as st
+
+    from gradcheck.strategies.windows import batch_sizes
+
+    leading = st.lists(batch_sizes(), min_size=1, max_size=3).map(tuple)
+    normalized = st.lists(st.integers(1, 6), min_size=1, max_size=2).map(tuple)
+    return leading, normalized.map(partial(holding, least))
+
+
+def _layer_norm_configs() -> SearchStrategy[LayerNormConfig]:
+    from hypothesis import strategies as st
+
+    return st.builds(LayerNormConfig, *_shapes(3), epsilons(), st.booleans())
+
+
+def _rms_norm_configs() -> SearchStrategy[RMSNormConfig]:
+    from hypothesis import strategies as st
+
+    return st.builds(RMSNormConfig, *_shapes(2), epsilons())
+
+
+def _x(config: LayerNormConfig | RMSNormConfig, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+    return {"x": values(regime, (*config.batch_shape, *config.normalized_shape), rng)}
+
+
+def _layer_norm_primals(config: LayerNormConfig, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+    return _x(config, rng, regime) | affine_parameters(config.affine, config.normalized_shape, rng)
+
+
+def _rms_norm_primals(config: RMSNormConfig, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+    return _x(config, rng, regime) | {"gamma": parameter(config.normalized_shape, regime, rng)}
+
+
+def _build_layer_norm(config: LayerNormConfig, primals: Arrays) -> Subject:
+    layer = LayerNorm(config.normalized_shape, config.eps, config.affine)
+    return from_reference(layer, primals, traits=[Trait("batch-separable", ("x",))])
+
+
+def _build_rms_norm(config: RMSNormConfig, primals: Arrays) -> Subject:
+    layer = RMSNorm(config.normalized_shape, config.eps)
+    return from_reference(layer, primals, traits=[Trait("batch-separable", ("x",))])
+
+
+def _rows(config: LayerNormConfig | RMSNormConfig, x: Array) -> Array:
+    return x.reshape(-1, math.prod(config.normalized_shape))
+
+
+def _shape_conditions() -> Mapping[str, Condition]:
+    return {
+        "rank 2": lambda c, _: len(c.batch_shape) + len(c.normalized_shape) == 2,
+        "rank 3": lambda c, _: len(c.batch_shape) + len(c.normalized_shape) == 3,
+        "rank 4": lambda c, _: len(c.batch_shape) + len(c.normalized_shape) == 4,
+        "two axes normalised": lambda c, _: len(c.normalized_shape) == 2,
+        "several leading axes": lambda c, _: len(c.batch_shape) > 1,
+        "one value per row": lambda c, _: math.prod(c.normalized_shape) == 1,
+        "all sizes different": lambda c, _: (
+            len({*c.batch_shape, *c.normalized_shape}) == len(c.batch_shape) + len(c.normalized_shape)
+        ),
+        "batch 1": lambda c, _: c.batch_shape[0] == 1,
+        "batch ≥ 3": lambda c, _: c.batch_shape[0] >= 3,
+    }
+
+
+LAYER_NORM = Kind(
+    name="layer_norm",
+    config=LayerNormConfig,
+    configs=_layer_norm_configs,
+    corners=(
+        LayerNormConfig((3,), (7,)),
+        LayerNormConfig((3, 4), (5,)),
+        LayerNormConfig((3, 2, 5), (4,)),
+        LayerNormConfig((3,), (4, 5)),
+        LayerNormConfig((3, 2), (5, 4), 0.5),
+        LayerNormConfig((5,), (4,), 1e-8),
+        LayerNormConfig((4,), (4, 4)),  # square: gradients of gamma summed over the wrong axes fit
+        LayerNormConfig((3,), (5,), affine=False),
+        LayerNormConfig((3,), (2,), 0.5),  # but for ε, x̂ is ±1 whatever x is
+        LayerNormConfig((5,), (1,)),  # nothing depends on x
+        LayerNormConfig((1,), (3,)),
+    ),
+    primals=_layer_norm_primals,
+    build=_build_layer_norm,
+    conditions={
+        **_shape_conditions(),
+        **norm_conditions(_rows),
+        "no affine": lambda c, _: not c.affine,
+        **value_conditions(),
+    },
+    layers=(LayerNorm,),
+)
+
+RMS_NORM = Kind(
+    name="rms_norm",
+    config=RMSNormConfig,
+    configs=_rms_norm_configs,
+    corners=(
+        RMSNormConfig((3,), (7,)),
+        RMSNormConfig((3, 4), (5,)),
+        RMSNormConfig((3, 2, 5), (4,)),
+        RMSNormConfig((3,), (4, 5)),
+        RMSNormConfig((3, 2), (5, 4), 0.5),
+        RMSNormConfig((5,), (4,), 1e-8),
+        RMSNormConfig((4,), (4, 4)),
+        RMSNormConfig((5,), (1,), 0.5),  # but for ε, x̂ is ±1 whatever x is
+        RMSNormConfig((1,), (3,)),
+    ),
+    primals=_rms_norm_primals,
+    build=_build_rms_norm,
+    conditions={
+        **_shape_conditions(),
+        **scale_conditions(),
+        "mean square near eps": lambda c, p: _near((_rows(c, p["x"]) ** 2).mean(axis=1), c.eps),
+        "a row of zeros": lambda c, p: bool((_rows(c, p["x"]) == 0).all(axis=1).any()),
+        **value_conditions(),
+    },
+    layers=(RMSNorm,),
+)
