@@ -14,6 +14,7 @@ from reference_layers.activations import (
     softmax,
 )
 from reference_layers.affine import Affine
+from reference_layers.arithmetic import Add, Multiply
 from reference_layers.conv import Conv2d
 from reference_layers.digits import load_digits
 from reference_layers.layer import Layer, ShapeError
@@ -27,12 +28,14 @@ from reference_layers.losses import (
 from reference_layers.networks import FiveLayerCNN
 from reference_layers.pooling import AvgPool2d, MaxPool2d
 from reference_layers.sequential import Sequential
-from reference_layers.shape import Flatten
+from reference_layers.shape import Concat, Flatten, Reshape
 
 __all__ = [  # noqa: RUF022 - in the order of `sorted`
+    "Add",
     "Affine",
     "AvgPool2d",
     "BinaryCrossEntropyWithLogits",
+    "Concat",
     "Conv2d",
     "CrossEntropy",
     "ELU",
@@ -45,7 +48,9 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "LogSoftmax",
     "MaxPool2d",
     "MeanSquaredError",
+    "Multiply",
     "ReLU",
+    "Reshape",
     "Sequential",
     "ShapeError",
     "SiLU",

@@ -14,6 +14,7 @@ from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.losses import LOSSES
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
 from gradcheck.kinds.pool2d import AVG_POOL2D, MAX_POOL2D
+from gradcheck.kinds.shape import SHAPES
 from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
 from gradcheck.subject import Subject, did_you_mean
 
@@ -26,6 +27,7 @@ _REGISTERED = (
     AVG_POOL2D,
     AFFINE,
     FLATTEN,
+    *SHAPES,
     RELU,
     *ACTIVATIONS,
     SOFTMAX_CROSS_ENTROPY,

@@ -19,6 +19,7 @@ from gradcheck.kinds.kind import Case, case_from_data
 from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig, HuberConfig
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
 from gradcheck.kinds.pool2d import Pool2dConfig
+from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
 from gradcheck.reports.json import case_to_dict
 from gradcheck.strategies.values import REGIMES
@@ -34,6 +35,9 @@ SMALLEST = {
     "avg_pool2d": Pool2dConfig(1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
     "affine": AffineConfig((1,), 1, 1, bias=False),
     "flatten": FlattenConfig((1,), 0),
+    "reshape": ReshapeConfig((1,), (1,)),
+    "concat": ConcatConfig((1,), (), 0),
+    **dict.fromkeys(("add", "multiply"), BroadcastConfig((), (), False)),
     "relu": ReLUConfig((1,)),
     "leaky_relu": LeakyReLUConfig((1,), 0.01),
     "elu": ELUConfig((1,), 1.0),

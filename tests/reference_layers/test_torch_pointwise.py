@@ -46,6 +46,13 @@ OPERATORS |= {
     "huber": lambda c, x: functional.huber_loss(x, torch.tensor(c.targets), reduction=c.reduction, delta=c.delta),
 }
 
+OPERATORS |= {
+    "reshape": lambda c, x: x.reshape(c.new_shape),
+    "concat": lambda c, x, **others: torch.cat([x, *others.values()], c.axis),
+    "add": lambda c, x, x2=None: x + (x if c.twice else x2),
+    "multiply": lambda c, x, x2=None: x * (x if c.twice else x2),
+}
+
 
 def cases(kind):
     drawn = st.one_of(st.sampled_from(kind.corners), kind.configs())
