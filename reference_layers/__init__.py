@@ -13,10 +13,11 @@ from reference_layers.activations import (
     Tanh,
     softmax,
 )
-from reference_layers.affine import Affine
+from reference_layers.affine import Affine, Bilinear
 from reference_layers.arithmetic import Add, Multiply
 from reference_layers.conv import Conv2d
 from reference_layers.digits import load_digits
+from reference_layers.embedding import Embedding
 from reference_layers.layer import Layer, ShapeError
 from reference_layers.losses import (
     BinaryCrossEntropyWithLogits,
@@ -34,11 +35,13 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "Add",
     "Affine",
     "AvgPool2d",
+    "Bilinear",
     "BinaryCrossEntropyWithLogits",
     "Concat",
     "Conv2d",
     "CrossEntropy",
     "ELU",
+    "Embedding",
     "FiveLayerCNN",
     "Flatten",
     "GELU",

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from gradcheck.kinds.activations import ACTIVATIONS
 from gradcheck.kinds.affine import AFFINE
+from gradcheck.kinds.bilinear import BILINEAR
 from gradcheck.kinds.conv2d import CONV2D
 from gradcheck.kinds.elementwise import FLATTEN, RELU
+from gradcheck.kinds.embedding import EMBEDDING
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.losses import LOSSES
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
@@ -26,6 +28,8 @@ _REGISTERED = (
     MAX_POOL2D,
     AVG_POOL2D,
     AFFINE,
+    BILINEAR,
+    EMBEDDING,
     FLATTEN,
     *SHAPES,
     RELU,

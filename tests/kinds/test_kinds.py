@@ -13,8 +13,10 @@ from gradcheck.checks.probe import Probe
 from gradcheck.kinds import KINDS, default_items, find_kind
 from gradcheck.kinds.activations import ActivationConfig, ELUConfig, GELUConfig, LeakyReLUConfig, SoftmaxConfig
 from gradcheck.kinds.affine import AffineConfig
+from gradcheck.kinds.bilinear import BilinearConfig
 from gradcheck.kinds.conv2d import Conv2dConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
+from gradcheck.kinds.embedding import EmbeddingConfig
 from gradcheck.kinds.kind import Case, case_from_data
 from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig, HuberConfig
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
@@ -34,6 +36,8 @@ SMALLEST = {
     "max_pool2d": Pool2dConfig(1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
     "avg_pool2d": Pool2dConfig(1, 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
     "affine": AffineConfig((1,), 1, 1, bias=False),
+    "bilinear": BilinearConfig((1,), 1, 1, 1, bias=False),
+    "embedding": EmbeddingConfig(1, 1, (1,), (0,), ()),
     "flatten": FlattenConfig((1,), 0),
     "reshape": ReshapeConfig((1,), (1,)),
     "concat": ConcatConfig((1,), (), 0),
