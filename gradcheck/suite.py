@@ -52,10 +52,11 @@ class Suite:
 
     def _sibling(self, case: Case, built: Subject, primals: Arrays) -> Subject | None:
         """The reference layer, if this suite is about another layer of the same primals."""
+        from gradcheck.adapters import adapt
+
         if self.build is self.kind.build or built.primals.keys() != primals.keys():
             return None
-        reference: Subject = self.kind.build(case.config, primals)
-        return reference
+        return adapt(self.kind.build(case.config, primals), primals)
 
 
 def suite(

@@ -13,13 +13,14 @@ from reference_layers.activations import (
     Tanh,
     softmax,
 )
-from reference_layers.affine import Affine
+from reference_layers.affine import Affine, Bilinear
 from reference_layers.arithmetic import Add, Multiply
 from reference_layers.channel_normalization import BatchNorm, GroupNorm, InstanceNorm
 from reference_layers.conv import Conv1d, Conv2d, Conv3d, TrueConv2d
 from reference_layers.conv_transpose import ConvTranspose2d
 from reference_layers.digits import load_digits
 from reference_layers.dropout import Dropout
+from reference_layers.embedding import Embedding
 from reference_layers.layer import Layer, ShapeError
 from reference_layers.local_response_norm import LocalResponseNorm
 from reference_layers.losses import (
@@ -42,6 +43,7 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "AvgPool1d",
     "AvgPool2d",
     "BatchNorm",
+    "Bilinear",
     "BinaryCrossEntropyWithLogits",
     "Concat",
     "Conv1d",
@@ -51,6 +53,7 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "CrossEntropy",
     "Dropout",
     "ELU",
+    "Embedding",
     "FiveLayerCNN",
     "Flatten",
     "GELU",

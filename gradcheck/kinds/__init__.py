@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck.kinds.activations import ACTIVATIONS
 from gradcheck.kinds.affine import AFFINE
+from gradcheck.kinds.bilinear import BILINEAR
 from gradcheck.kinds.channel_normalization import (
     BATCH_NORM,
     BATCH_NORM_EVAL,
@@ -21,6 +22,7 @@ from gradcheck.kinds.conv3d import CONV3D
 from gradcheck.kinds.conv_transpose2d import CONV_TRANSPOSE2D
 from gradcheck.kinds.dropout import DROPOUT
 from gradcheck.kinds.elementwise import FLATTEN, RELU
+from gradcheck.kinds.embedding import EMBEDDING
 from gradcheck.kinds.global_pool import ADAPTIVE_AVG_POOL2D, GLOBAL_AVG_POOL2D
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.losses import LOSSES
@@ -49,6 +51,8 @@ _REGISTERED = (
     GLOBAL_AVG_POOL2D,
     ADAPTIVE_AVG_POOL2D,
     AFFINE,
+    BILINEAR,
+    EMBEDDING,
     FLATTEN,
     *SHAPES,
     RELU,

@@ -17,7 +17,13 @@ def shapes(*, max_rank: int = 4) -> SearchStrategy[tuple[int, ...]]:
 
 def broadcastable_pairs() -> SearchStrategy[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Return a strategy of two shapes that can be broadcast together, of rank 0 to 4; shrinks to ``((), ())``."""
-    from hypothesis.extra.numpy import mutually_broadcastable_shapes
+    from hypothesis import strategies as st
 
-    shapes = mutually_broadcastable_shapes(num_shapes=2, max_dims=4, min_side=1, max_side=5)
-    return shapes.map(lambda found: (found.input_shapes[0], found.input_shapes[1]))
+    def narrowed(out: tuple[int, ...]) -> SearchStrategy[tuple[int, ...]]:
+        """Drop leading axes, and make any of the others 1."""
+        ones = st.tuples(*[st.booleans()] * len(out))
+        narrow = ones.map(lambda flags: tuple(1 if one else size for one, size in zip(flags, out, strict=True)))
+        return st.tuples(narrow, st.integers(0, len(out))).map(lambda drawn: drawn[0][drawn[1] :])
+
+    sizes = st.lists(st.integers(1, 5), max_size=4).map(tuple)
+    return sizes.flatmap(lambda out: st.tuples(narrowed(out), narrowed(out)))

@@ -13,6 +13,7 @@ from gradcheck.checks.probe import Probe
 from gradcheck.kinds import KINDS, default_items, find_kind
 from gradcheck.kinds.activations import ActivationConfig, ELUConfig, GELUConfig, LeakyReLUConfig, SoftmaxConfig
 from gradcheck.kinds.affine import AffineConfig
+from gradcheck.kinds.bilinear import BilinearConfig
 from gradcheck.kinds.channel_normalization import (
     BatchNormConfig,
     BatchNormEvalConfig,
@@ -26,6 +27,7 @@ from gradcheck.kinds.conv3d import Conv3dConfig
 from gradcheck.kinds.conv_transpose2d import ConvTranspose2dConfig
 from gradcheck.kinds.dropout import DropoutConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
+from gradcheck.kinds.embedding import EmbeddingConfig
 from gradcheck.kinds.global_pool import AdaptiveAvgPool2dConfig, GlobalAvgPool2dConfig
 from gradcheck.kinds.kind import Case, case_from_data
 from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig, HuberConfig
@@ -56,6 +58,8 @@ SMALLEST = {
     "global_avg_pool2d": GlobalAvgPool2dConfig(1, 1, (1, 1)),
     "adaptive_avg_pool2d": AdaptiveAvgPool2dConfig(1, 1, (1, 1), (1, 1)),
     "affine": AffineConfig((1,), 1, 1, bias=False),
+    "bilinear": BilinearConfig((1,), 1, 1, 1, bias=False),
+    "embedding": EmbeddingConfig(1, 1, (1,), (0,), ()),
     "flatten": FlattenConfig((1,), 0),
     "reshape": ReshapeConfig((1,), (1,)),
     "concat": ConcatConfig((1,), (), 0),

@@ -439,7 +439,8 @@ def assert_found(report, primal):
     assert report.verdict == "failed", str(report)
     assert report.failures
     if primal is not None:
-        assert {failure.primal for failure in report.failures} == {primal}
+        # Some faults raise, beside being wrong, where options are that they know nothing of.
+        assert {failure.primal for failure in report.failures if failure.check != "raised"} == {primal}
         assert report.failures[0].primal == primal
 
 

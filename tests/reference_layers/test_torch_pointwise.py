@@ -54,6 +54,19 @@ OPERATORS |= {
 }
 
 
+def embedding(c, weight):
+    """Return the rows; torch, too, gives the padding row no gradient, but it outputs what the row holds."""
+    rows = torch.tensor(c.rows).reshape(c.index_shape)
+    y = functional.embedding(rows, weight, c.padding_row)
+    return y if c.padding_row is None else y * (rows != c.padding_row)[..., None]
+
+
+OPERATORS |= {
+    "embedding": embedding,
+    "bilinear": lambda _, x, x2, weight, bias=None: functional.bilinear(x, x2, weight, bias),
+}
+
+
 def cases(kind):
     drawn = st.one_of(st.sampled_from(kind.corners), kind.configs())
     return st.builds(Case, st.just(kind), drawn, st.sampled_from(kind.regimes), st.integers(0, 9999))
