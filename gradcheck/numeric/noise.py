@@ -22,6 +22,11 @@ _STRAIGHT = 1e-3
 #: Half-way between two precisions some arguments of many cross a rounding boundary of the lower one.
 _STANDING_SHARE_BETWEEN = 0.5
 
+#: The move by which the sensitivity of outputs is told: larger than the roundoff of any lower precision but float16.
+_RELATIVE = 2.0**-20
+#: Noise of so many times the rounding that its sensitivity explains is that of a lower precision.
+_MANY = 2.0**10
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -40,7 +45,7 @@ class Noise:
 
 
 def measure_noise(function: Function, point: Vector, direction: Vector, outputs: Vector, slope: Vector) -> Noise:
-    """Measure the noise of each output near `point`: six evaluations, and six more per lower precision tried.
+    """Measure the noise of each output near `point`: six evaluations, and some twenty more where it stands still.
 
     Parameters
     ----------
@@ -89,7 +94,9 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
         between = _line(function, point, direction, outputs, math.sqrt(own.unit * precision.unit))
         lower = stands_still(_moves(between), _STANDING_SHARE_BETWEEN)
         if lower and _is_coarse(values, outputs, should_move, precision):
-            return Noise(_level(values), precision)
+            explained = _explained(function, point, outputs) * own.unit
+            if np.median(_level(values)[should_move]) > _MANY * np.median(explained[should_move]):
+                return Noise(_level(values), precision)
         break
     return Noise(level, own)
 
@@ -97,6 +104,17 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
 def _is_coarse(values: Vector, outputs: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:
     """Whether the noise of the outputs chosen is of the order of that precision's roundoff."""
     return bool(np.median(_level(values)[chosen]) > precision.unit / 64 * np.median(np.abs(outputs[chosen])))
+
+
+def _explained(function: Function, point: Vector, outputs: Vector) -> Vector:
+    """How much each output changes, for each unit by which all entries of the point change relatively: one evaluation.
+
+    The rounding of a function that computes in the precision of its arguments is some roundoffs of that, however small
+    a difference of large numbers the output is.
+    """
+    irregular = np.cos(np.arange(point.size))
+    moved = function.evaluate(function.round(point * (1 + _RELATIVE * irregular)))
+    return np.asarray(np.abs(moved - outputs) / _RELATIVE)
 
 
 def _line(function: Function, point: Vector, direction: Vector, outputs: Vector, spacing: float) -> Vector:

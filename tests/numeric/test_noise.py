@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+import gradcheck
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.noise import measure_noise
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE
+from reference_layers import BatchNorm
 
 
 def measured(function, x, slope):
@@ -60,3 +62,15 @@ def test_the_noise_of_a_small_difference_of_large_numbers_is_found(rng):
     x = 1e-3 * rng.standard_normal(50)
     noise = measured(lambda v: np.log(1 + 4e-8 * np.exp(v)), x, 4e-8 * np.exp(x))
     assert 0.01 * DOUBLE.unit < np.median(noise.level) < 10 * DOUBLE.unit
+
+
+def test_outputs_that_cancel_are_no_lower_precision():
+    """A batch of two is normalised to ±1 whatever it holds, and a shift of -1 leaves the rounding of that."""
+    primals = {
+        "x": np.array([[2, 1], [1, 2]], dtype=np.float32),
+        "gamma": np.array([1, 2], dtype=np.float32),
+        "beta": np.array([-1, -2], dtype=np.float32),
+    }
+    for seed in range(6):
+        report = gradcheck.check(gradcheck.from_reference(BatchNorm(2, 1e-8), primals), seed=seed)
+        assert not report.failures, str(report)
