@@ -132,9 +132,10 @@ def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Sl
     rounding = noise / fine.step
     change = np.abs(value - before)
     jump = 4 / 3 * np.abs(gap - gap_before / RATIO)
-    # A fifth of the change is three times the truncation error of a difference that converges as h². The large
-    # steps of a low precision cross kinks that are too many to tell apart, and the error then falls only as h.
-    truncation = change / (5 if precision is DOUBLE else 2) + jump / 2
+    # A third of the change is five times the truncation error of a difference that converges as h², and the error of
+    # one that converges as h only, where the second derivative jumps (ELU at 0). The large steps of a low precision
+    # cross kinks that are too many to tell apart.
+    truncation = change / (3 if precision is DOUBLE else 2) + jump / 2
     typical = np.abs(value) + np.sqrt(np.mean(value**2))
     rough = (change + jump > precision.kink_share * typical) & (change + jump > 8 * rounding)
     at_point = rough & (np.abs(gap) > 0.7 * np.abs(gap_before)) & (np.abs(gap) > 8 * rounding)

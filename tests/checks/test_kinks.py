@@ -5,6 +5,7 @@ import pytest
 from support.layers import in_dtype, max_pool, relu, softmax_cross_entropy, sqrt_abs, subject
 
 import gradcheck
+from reference_layers import ELU
 
 WITH_ZEROS = np.array([0.0, 0.5, -1.0, 0.0, 2.0, -0.25, 0.0, 1.0])
 DTYPES = ["float64", "float32", "float16"]
@@ -119,3 +120,13 @@ def test_a_scalar_loss_over_ties_is_judged_where_moves_keep_them(rng):
     report = gradcheck.check(subject(network, w=rng.standard_normal((4, 6)), x=x))
     assert report.verdict == "passed", report
     assert 0 < report.subjects[0].masked < 0.9
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_second_derivative_that_jumps_is_no_fault(seed, dtype):
+    """ELU with alpha 1 has a slope without a jump; its central differences at 0 converge as h, not as h²."""
+    rng = np.random.default_rng(seed)
+    x = np.where(rng.random((6, 25)) < 0.5, 0.0, rng.standard_normal((6, 25))).astype(dtype)
+    report = gradcheck.check(ELU(1.0), x, seed=seed)
+    assert not report.failures, str(report)
