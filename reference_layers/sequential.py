@@ -55,7 +55,7 @@ class Sequential:
         caches = []
         last = len(self.layers) - 1
         for k, (name, layer) in enumerate(self.layers):
-            x, cache = layer.forward(_own(params, name), x, *(constants if k == last else ()))
+            x, cache = layer.forward(own_params(params, name), x, *(constants if k == last else ()))
             caches.append(cache)
         return x, tuple(caches)
 
@@ -63,7 +63,7 @@ class Sequential:
         """Return the gradients of the input and of all parameters, in the order of `params`."""
         found: Params = {}
         for (name, layer), own_cache in zip(reversed(self.layers), reversed(cache), strict=True):
-            grad_output, gradients = layer.backward(_own(params, name), own_cache, grad_output)
+            grad_output, gradients = layer.backward(own_params(params, name), own_cache, grad_output)
             found |= {f"{name}.{key}": array for key, array in gradients.items()}
         return grad_output, {name: found[name] for name in params}
 
@@ -86,6 +86,7 @@ def _is_named_layer(entry: object) -> bool:
     return isinstance(name, str) and "." not in name and isinstance(layer, Layer)
 
 
-def _own(params: Params, layer: str) -> Params:
+def own_params(params: Params, layer: str) -> Params:
+    """Return the parameters of one layer of a chain, by their own names."""
     prefix = layer + "."
     return {name.removeprefix(prefix): array for name, array in params.items() if name.startswith(prefix)}

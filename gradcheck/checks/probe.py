@@ -132,7 +132,8 @@ class Linearization:
             raise FormError("form", f"expected vjp to return (outputs, pullback), got {_describe(result)}")
         self.returned, self._pullback = result
         self.form, self.outputs = _read_outputs(self.returned, self._probe.form)
-        self._probe.form = self.form
+        if self.space is self._probe.space:
+            self._probe.form = self.form
         if not callable(self._pullback):
             raise FormError(
                 "form",
@@ -181,7 +182,9 @@ class Probe:
     shields_arguments : bool
         Whether every forward gets copies, since the subject spoils what it is given.
     form : OutputForm or None
-        That of the last outputs.
+        That of the outputs, for primals of the subject's own shapes.
+    raised_beside : str or None
+        What the forward said when a step left its domain.
     lends_arguments : bool
         Whether ``vjp`` gets parts of the point itself, which cannot be written to, and not copies.
     buffers : dict of str to ndarray
@@ -200,6 +203,7 @@ class Probe:
         self.forwards = 0
         self.pullbacks = 0
         self.form: OutputForm | None = None
+        self.raised_beside: str | None = None
         self.buffers: dict[str, Array] = {}
         self._limits = {trait.name: trait for trait in subject.traits}
         self.shields_arguments = False
@@ -264,10 +268,19 @@ class Probe:
         return seeded_globally() if self.is_limited("stochastic") else nullcontext()
 
     def function(self, space: Space, precision: Precision) -> Function:
-        """Return the forward as a function of one vector, its arguments in the dtypes of `space`."""
+        """Return the forward as a function of one vector, its arguments in the dtypes of `space`.
+
+        A forward that raises beside the point, because the step leaves its domain, has no value there: nan.
+        """
 
         def evaluate(point: Vector) -> Vector:
-            return flatten_outputs(self.forward(space.split(point)))
+            try:
+                return flatten_outputs(self.forward(space.split(point)))
+            except SubjectRaisedError as error:
+                if self.form is None:
+                    raise
+                self.raised_beside = str(error)
+                return np.full(self.form.space.size, np.nan)
 
         return Function(evaluate, space.round, precision)
 

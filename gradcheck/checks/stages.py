@@ -128,6 +128,8 @@ def run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, ledge
         ledger.evidence = check_gradient(setting, settings.trials, settings.take_apart)
         if settings.exhaustive and not ledger.evidence.is_wrong:
             ledger.evidence.wrong += compare_every_entry(setting)
+    if probe.raised_beside is not None and ledger.evidence.unclear:
+        ledger.notes.append(f"beside the point the forward has no values: {probe.raised_beside}")
     wrong = list(gradient_failures(setting, ledger.evidence, ledger.case))
     ledger.failures += wrong
     if session is not None and goes_on == "all":

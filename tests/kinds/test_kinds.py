@@ -87,7 +87,7 @@ SMALLEST = {
 }
 
 
-NETWORKS = {"sequential", "five_layer_cnn"}
+NETWORKS = {"sequential", "residual_block", "five_layer_cnn"}
 
 
 def cases(kind):
