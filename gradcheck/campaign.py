@@ -17,7 +17,7 @@ from gradcheck.checks.stages import Settings
 from gradcheck.kinds.kind import Case
 from gradcheck.reports.json import case_to_dict
 from gradcheck.reports.report import VERDICTS, Evaluations, Failure, Report, SubjectReport, Verdict
-from gradcheck.subject import Arrays, Subject
+from gradcheck.subject import Arrays, Deferred, Subject
 from gradcheck.suite import Suite
 
 #: A search for a smaller failing case ends after so many seconds.
@@ -87,12 +87,14 @@ class _Silent:
         pass
 
 
-def run(items: Sequence[Suite | Subject], options: Options | None = None, progress: Progress | None = None) -> Report:
+def run(
+    items: Sequence[Suite | Subject | Deferred], options: Options | None = None, progress: Progress | None = None
+) -> Report:
     """Run every case of every suite, and every subject.
 
     Parameters
     ----------
-    items : sequence of Suite or Subject
+    items : sequence of Suite, Subject or Deferred
     options : Options, optional
     progress : Progress, optional
 
@@ -110,8 +112,9 @@ def run(items: Sequence[Suite | Subject], options: Options | None = None, progre
     return Report(options.seed, tuple(reports))
 
 
-def _run_one(subject: Subject, options: Options, progress: Progress) -> SubjectReport:
-    progress.begin(subject.name, 1)
+def _run_one(item: Subject | Deferred, options: Options, progress: Progress) -> SubjectReport:
+    progress.begin(item.name, 1)
+    subject = item.make() if isinstance(item, Deferred) else item
     if options.dtype is not None:
         primals = {name: array.astype(options.dtype) for name, array in subject.primals.items()}
         command = f"{subject.reproduce} --dtype {options.dtype}" if subject.reproduce else ""

@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck.checks.findings import evidence_notes
 from gradcheck.checks.gradient import GradientEvidence
 from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
-from gradcheck.checks.stages import Ledger, Settings, require_known, run_stages
+from gradcheck.checks.stages import BESIDE, Ledger, Settings, require_known, run_stages
 from gradcheck.reports.report import CaseId, Failure, GradientError, Report, SubjectReport, Verdict
 from gradcheck.subject import Subject, require_reasons
 
@@ -68,8 +68,6 @@ def check(
     checks beside it take some thirty of each, which the report counts by check. Where the projected check disagrees,
     or meets a kink, a ladder of steps gives every output an error bar; only a disagreement beyond the bar, along two
     tangents, is called wrong. See ``docs/design.md``.
-
-    bar, along two tangents, is called wrong. See ``docs/design.md``.
 
     Examples
     --------
@@ -154,6 +152,8 @@ def check_subject(
     settings = settings or Settings()
     without = {**subject.without, **settings.without}
     require_known(without)
+    shown = without if settings.contracts else {}
+    settings = dataclasses.replace(settings, contracts=settings.contracts and BESIDE not in without)
     case = case or CaseId(None, {name: array.shape for name, array in subject.primals.items()}, None, seed)
     # Without contracts nothing looks for changes in place, and arrays need not be copied before each call.
     probe, ledger, broken = _run(subject, seed, settings, case, without, lends_arguments=not settings.contracts)
@@ -173,7 +173,7 @@ def check_subject(
         vacuous=tuple(evidence.vacuous),
         checks=ledger.spent,
         limits=tuple(sorted(trait.limit for trait in subject.traits if trait.limit)),
-        without=without if settings.contracts else {},
+        without=shown,
     )
 
 

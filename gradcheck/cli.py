@@ -33,9 +33,9 @@ from gradcheck.reports.text import (
     subject_to_text,
     summary,
 )
-from gradcheck.subject import Subject, did_you_mean
+from gradcheck.subject import did_you_mean
 from gradcheck.suite import Suite
-from gradcheck.targets import REFERENCE, load
+from gradcheck.targets import REFERENCE, Item, load
 
 if TYPE_CHECKING:
     from gradcheck.kinds.kind import Case
@@ -281,7 +281,7 @@ def kinds() -> int:
     return _PASSED
 
 
-def _load(targets: Iterable[str]) -> list[Suite | Subject]:
+def _load(targets: Iterable[str]) -> list[Item]:
     with _misuse(ValueError):
         return [item for target in dict.fromkeys(targets) for item in load(target)]
 

@@ -238,6 +238,21 @@ class Subject:
         return next((trait for trait in self.traits if trait.name == name), None)
 
 
+@dataclass(frozen=True)
+class Deferred:
+    """A subject that is made when its turn comes and forgotten afterwards: several large ones do not fit at once.
+
+    Attributes
+    ----------
+    name : str
+    make : callable
+        Returns the subject.
+    """
+
+    name: str
+    make: Callable[[], Subject]
+
+
 def require_reasons(without: Mapping[str, str]) -> Mapping[str, str]:
     """Refuse checks that are switched off without a reason; return `without`.
 

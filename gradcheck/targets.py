@@ -19,10 +19,10 @@ from types import ModuleType
 from typing import Any, NoReturn, TypeAlias
 
 from gradcheck.kinds.kind import Kind
-from gradcheck.subject import Subject, did_you_mean
+from gradcheck.subject import Deferred, Subject, did_you_mean
 from gradcheck.suite import Suite
 
-Item: TypeAlias = Suite | Subject
+Item: TypeAlias = Suite | Subject | Deferred
 
 REFERENCE = "reference_layers"
 
@@ -145,17 +145,19 @@ def _reference_items(module: ModuleType, name: str | None) -> list[Item]:
         raise TargetError(
             f"expected a layer of {module.__name__} that a kind verifies, got {name!r}{did_you_mean(name, known)}"
         )
-    suites = _suites_of(known.values() if name is None else [known[name]])
-    if not suites:
+    items = _verifying(known.values() if name is None else [known[name]])
+    if not items:
         raise TargetError(
             f"expected layers that a kind verifies, got {module.__name__}, which defines none; {REFERENCE} verifies all"
         )
-    return suites
+    return items
 
 
 def _reference_classes(module: ModuleType) -> dict[str, type]:
     """The verified classes of a module by name; those of a package's modules count as its own."""
-    classes = dict.fromkeys(layer for kind in _kinds() for layer in kind.layers)
+    from gradcheck.kinds import NETWORKS
+
+    classes = dict.fromkeys([*(layer for kind in _kinds() for layer in kind.layers), *NETWORKS])
     return {
         layer.__name__: layer
         for layer in classes
@@ -163,11 +165,14 @@ def _reference_classes(module: ModuleType) -> dict[str, type]:
     }
 
 
-def _suites_of(layers: Iterable[Any]) -> list[Item]:
+def _verifying(layers: Iterable[Any]) -> list[Item]:
+    """What verifies these layers: suites of their kinds, and networks of full size."""
+    from gradcheck.kinds import NETWORKS
     from gradcheck.suite import suite
 
     wanted = set(layers)
-    return [suite(kind.name) for kind in _kinds() if wanted.intersection(kind.layers)]
+    suites = [suite(kind.name) for kind in _kinds() if wanted.intersection(kind.layers)]
+    return [*suites, *(network for layer in NETWORKS if layer in wanted for network in NETWORKS[layer])]
 
 
 def _kinds() -> list[Kind]:
@@ -210,14 +215,14 @@ def _named_items(target: str, module: ModuleType, name: str) -> list[Item]:
     return _placed_together(items, target)
 
 
-def _placed(item: Item, place: str) -> Item:
+def _placed(item: Suite | Subject, place: str) -> Item:
     """The item, knowing how the command line finds it again; reference layers are found by their kind."""
     if isinstance(item, Suite):
         return replace(item, origin=place) if item.origin is None else item
     return item if item.reproduce else replace(item, reproduce=f"gradcheck verify {shlex.quote(place)} --seed {{seed}}")
 
 
-def _placed_together(items: Iterable[Item], place: str) -> list[Item]:
+def _placed_together(items: Iterable[Suite | Subject], place: str) -> list[Item]:
     """Several items of one place: a case names a kind, so a place where two suites share one tells neither."""
     listed = list(items)
     kinds = Counter(item.kind.name for item in listed if isinstance(item, Suite))

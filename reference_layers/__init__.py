@@ -30,7 +30,7 @@ from reference_layers.losses import (
     MeanSquaredError,
     SoftmaxCrossEntropy,
 )
-from reference_layers.networks import FiveLayerCNN
+from reference_layers.networks import AlexNet, FiveLayerCNN, LeNet, ResNet
 from reference_layers.normalization import LayerNorm, RMSNorm
 from reference_layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool1d, MaxPool2d
 from reference_layers.residual import ResidualBlock
@@ -41,6 +41,7 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "AdaptiveAvgPool2d",
     "Add",
     "Affine",
+    "AlexNet",
     "AvgPool1d",
     "AvgPool2d",
     "BatchNorm",
@@ -64,6 +65,7 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "InstanceNorm",
     "Layer",
     "LayerNorm",
+    "LeNet",
     "LeakyReLU",
     "LocalResponseNorm",
     "LogSoftmax",
@@ -73,6 +75,7 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "Multiply",
     "RMSNorm",
     "ReLU",
+    "ResNet",
     "Reshape",
     "ResidualBlock",
     "Sequential",

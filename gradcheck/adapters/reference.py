@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ def from_reference(
     traits: Iterable[Trait] = (),
     reproduce: str = "",
     laws: Iterable[Law] = (),
+    without: Mapping[str, str] | None = None,
 ) -> Subject:
     """Return a layer in the style of `reference_layers` as a subject.
 
@@ -38,6 +39,8 @@ def from_reference(
     traits : iterable of Trait
     reproduce : str
     laws : iterable of Law
+    without : mapping of str to str, optional
+        Checks that are not run, by name, each with the reason.
 
     Raises
     ------
@@ -71,7 +74,15 @@ def from_reference(
 
     watched = {f"constant {k}": value for k, value in enumerate(constants) if isinstance(value, np.ndarray)}
     return Subject(
-        name or repr(layer), primals, vjp, forward, frozenset(traits), reproduce, constants=watched, laws=tuple(laws)
+        name or repr(layer),
+        primals,
+        vjp,
+        forward,
+        frozenset(traits),
+        reproduce,
+        constants=watched,
+        laws=tuple(laws),
+        without=without or {},
     )
 
 

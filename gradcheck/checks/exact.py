@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.checks.probe import FormError, SubjectRaisedError
 from gradcheck.checks.setting import SIGMAS, Setting
-from gradcheck.numeric.function import evaluate_pair
+from gradcheck.numeric.function import displacement, evaluate_pair
 from gradcheck.numeric.ladder import a_priori_noise
 from gradcheck.numeric.space import Vector, is_finite, norm
 
@@ -104,7 +104,7 @@ def _exact_slope(setting: Setting, tangent: Vector) -> tuple[Vector, Vector, Vec
     if (bent > 4 * _SAME * noise).any():
         return None
     # Of a third derivative too small to be seen, the slope holds a sixth of the third difference.
-    return (near.plus - near.minus) / 2, near.displacement / 2, noise + bent / 6
+    return (near.plus - near.minus) / 2, displacement(function, point, tangent) / 2, noise + bent / 6
 
 
 def _finite(*vectors: Vector) -> bool:

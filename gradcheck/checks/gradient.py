@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,9 @@ from gradcheck.checks.escalation import Examination, examine_twice
 from gradcheck.checks.kinks import SAMPLE, KinkVerdict, judge_kinks
 from gradcheck.checks.localize import WrongGradient, localize, wrong_parts
 from gradcheck.checks.projected import (
+    FINER_STEPS,
     SMALL_SHARE,
+    STEP,
     ZERO_SHARE,
     Difference,
     Pulled,
@@ -20,14 +22,17 @@ from gradcheck.checks.projected import (
     by_magnitude,
     compare,
     difference,
+    is_explained,
+    lies_at_point,
     noise_floor,
 )
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.numeric.space import Vector
+from gradcheck.numeric.space import Vector, norm
 
 #: Where fewer of the outputs than this are smooth, gentler tangents are tried.
 _ENOUGH_JUDGED = 0.5
+_STEPS = (STEP, *FINER_STEPS)
 
 
 @dataclass
@@ -82,6 +87,20 @@ def check_gradient(setting: Setting, trials: int = 2, take_apart: bool = True) -
     return evidence
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What one step along one tangent shows: a test for each cotangent, whether a kink is in the way, rounding."""
+
+    step: float
+    tests: list[Test]
+    kinked: bool
+    rounding: float
+
+    @property
+    def is_settled(self) -> bool:
+        return not self.kinked and all(test.agrees and test.sharp for test in self.tests)
+
+
 class _Screen:
     """The projected check: settles most subjects, names the suspects in the others."""
 
@@ -89,72 +108,111 @@ class _Screen:
         self._setting = setting
         self._evidence = evidence
         self._trials = trials
-        self._floor = noise_floor(setting.outputs)
 
     def everything(self) -> list[tuple[str, ...]]:
         """Return what to escalate where the forward has no float64: all primals, and small ones by themselves."""
-        setting = self._setting
-        groups = by_magnitude(self._pull(0))
-        return [setting.names, *groups[1:]]
+        return [self._setting.names, *by_magnitude(self._pull(0))[1:]]
 
     def suspects(self) -> list[tuple[str, ...]]:
         """Run the tests; return the groups of primals that disagree, meet a kink, or are not seen sharply enough."""
         setting = self._setting
         names = setting.names
-        moved = [self._move(setting.tangent()) for _ in range(self._trials)]
+        setting.balance(setting.pull(0)[1])
         pulled = [self._pull(k) for k in range(self._trials)]
-        tests = [[self._compare(one, difference, names) for difference in moved] for one in pulled]
-        kinked = any(one.kinked for one in moved)
+        looks = self._look_until_unsettled(names, pulled)
+        first = looks[0]
+        if len(names) == 1 and not pulled[0].sizes[names[0]] and not first.kinked and _all_zero(looks):
+            self._evidence.vacuous.append(names[0])
+            return []
         largest, *smaller = by_magnitude(pulled[0])
         if not any(pulled[0].sizes.values()):
             largest, smaller = (), [names]
-        if len(names) == 1 and not pulled[0].sizes[names[0]] and not kinked and _all_zero(tests):
-            self._evidence.vacuous.append(names[0])
-            return []
         suspects: list[tuple[str, ...]] = []
-        if kinked or not self._settle(largest, pulled, tests):
+        if looks[-1].is_settled:
+            self._keep_resolution(largest, pulled, looks)
+        else:
             suspects.append(names)
-        zero = ZERO_SHARE * tests[0][0].scale
+        zero = ZERO_SHARE * first.tests[0].scale
         return suspects + [group for group in smaller if not self._settle_small(group, pulled, zero)]
 
     def _settle_small(self, names: tuple[str, ...], pulled: Sequence[Pulled], zero: float) -> bool:
         """Move primals alone, whose gradients are of one size; values up to `zero` count as zero beside the others."""
-        setting = self._setting
-        moved = self._move(setting.restricted(setting.tangent(), names))
-        tests = [self._compare(one, moved, names, zero) for one in pulled]
-        silent = all(abs(test.analytic) <= zero and abs(test.numeric) <= test.tolerance for test in tests)
-        if silent and all(test.scale <= 10 * test.tolerance for test in tests):
+        tangent = self._setting.restricted(self._setting.tangent(), names)
+        look = self._look(tangent, names, pulled, _STEPS, zero)
+        silent = all(abs(test.analytic) <= zero and abs(test.numeric) <= test.tolerance for test in look.tests)
+        if silent and all(test.scale <= 10 * test.tolerance for test in look.tests):
             self._evidence.vacuous += names
             return True
-        return not moved.kinked and self._settle(names, pulled, [[test] for test in tests])
+        if look.is_settled:
+            self._keep_resolution(names, pulled, [look])
+        return look.is_settled
 
-    def _settle(self, names: Sequence[str], pulled: Sequence[Pulled], tests: Sequence[Sequence[Test]]) -> bool:
-        """Return whether the tests agree and are sharp; keep their resolution if so."""
-        if not all(test.agrees and test.sharp for row in tests for test in row):
-            return False
-        resolution = min(
-            self._setting.resolution(one.sizes, min(test.tolerance for test in row), names)
-            for one, row in zip(pulled, tests, strict=True)
-        )
-        if resolution > 0:
-            self._evidence.resolution = max(self._evidence.resolution or 0.0, resolution)
-        return True
+    def _look_until_unsettled(self, names: tuple[str, ...], pulled: Sequence[Pulled]) -> list[_Look]:
+        looks: list[_Look] = []
+        while len(looks) < self._trials and all(look.is_settled for look in looks):
+            # What lay within a step once is expected there along the next tangent too.
+            largest, rounding = (looks[-1].step, looks[-1].rounding) if looks else (STEP, 0.0)
+            steps = [step for step in _STEPS if step <= largest]
+            looks.append(self._look(self._setting.tangent(), names, pulled, steps, rounding=rounding))
+        return looks
 
-    def _move(self, tangent: Vector) -> Difference:
+    def _look(
+        self,
+        tangent: Vector,
+        names: tuple[str, ...],
+        pulled: Sequence[Pulled],
+        steps: Sequence[float],
+        zero: float = 0.0,
+        rounding: float = 0.0,
+    ) -> _Look:
+        """Test along one tangent with the first step; where kinks seem to lie within it, again with finer ones.
+
+        `rounding` is that of the outputs as a step of the first one's size has shown it before.
+        """
+        moved = self._move(tangent, steps[0])
+        look = self._compare(moved, names, pulled, zero, rounding)
+        if look.is_settled:
+            return look
+        before = look
+        for step in steps[1:]:
+            finer = self._move(tangent, step)
+            if finer.kinked and lies_at_point(moved, finer):
+                break
+            # A single gap may be small by chance; that of a step of about the same size shows the same rounding.
+            again = self._compare(finer, names, pulled, zero, before.rounding if step > before.step / 2 else 0.0)
+            if not again.kinked and all(map(is_explained, look.tests, again.tests)):
+                return again
+            before = again
+        return look
+
+    def _keep_resolution(self, names: Sequence[str], pulled: Sequence[Pulled], looks: Sequence[_Look]) -> None:
+        """Keep what the tests could have missed; an error must hide from all tangents."""
+        for k, one in enumerate(pulled):
+            tolerance = min(look.tests[k].tolerance for look in looks)
+            resolution = self._setting.resolution(one.sizes, tolerance, names)
+            if resolution > 0:
+                self._evidence.resolution = max(self._evidence.resolution or 0.0, resolution)
+
+    def _move(self, tangent: Vector, step: float) -> Difference:
         setting = self._setting
-        return difference(setting.function, setting.point, setting.outputs, tangent)
+        return difference(setting.function, setting.point, setting.outputs, tangent, step)
 
     def _pull(self, k: int) -> Pulled:
         cotangent, gradient = self._setting.pull(k)
         return Pulled(cotangent, gradient, self._setting.sizes(gradient))
 
-    def _compare(self, pulled: Pulled, moved: Difference, names: Collection[str], zero: float = 0.0) -> Test:
+    def _compare(
+        self, moved: Difference, names: tuple[str, ...], pulled: Sequence[Pulled], zero: float, rounding: float
+    ) -> _Look:
+        # The gap of an ordinary step holds curvature, that of a finer one rounding alone.
+        seen = 0.0 if moved.step == STEP else max(rounding, norm(moved.gap) * moved.step)
         precision = self._setting.probe.analytic_precision
-        return compare(pulled, moved, names, precision, self._floor, zero)
+        floor = noise_floor(self._setting.outputs, moved.step, seen)
+        return _Look(moved.step, compare(pulled, moved, names, precision, floor, zero), moved.kinked, seen)
 
 
-def _all_zero(tests: Sequence[Sequence[Test]]) -> bool:
-    return all(abs(test.numeric) <= test.tolerance for row in tests for test in row)
+def _all_zero(looks: Sequence[_Look]) -> bool:
+    return all(abs(test.numeric) <= test.tolerance for look in looks for test in look.tests)
 
 
 def _escalate(setting: Setting, names: tuple[str, ...], evidence: GradientEvidence, take_apart: bool) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradcheck.checks.entrywise import EntryComparison, compare_entries, confirm_entry
 from gradcheck.checks.escalation import Examination, examine_twice
 from gradcheck.checks.setting import SIGMAS, Setting
-from gradcheck.numeric.function import evaluate_pair
+from gradcheck.numeric.function import displacement, evaluate_pair
 from gradcheck.numeric.space import Part, Vector, norm
 
 #: A search stops when it has found so many entries.
@@ -161,7 +161,8 @@ def _wrong_positions(setting: Setting, part: Part, found: Examination) -> list[i
         step = found.slopes.step
         pair = evaluate_pair(setting.function, setting.point, step * move)
         numeric = float(np.dot(found.cotangent, pair.plus - pair.minus)) / (2 * step)
-        analytic = float(np.dot(found.gradient, pair.displacement)) / (2 * step)
+        taken = displacement(setting.function, setting.point, step * move)
+        analytic = float(np.dot(found.gradient, taken)) / (2 * step)
         return abs(analytic - numeric) > _bar(setting, found, found.cotangent)
 
     return _bisect(np.arange(part.start, part.stop), is_wrong)

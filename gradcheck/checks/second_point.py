@@ -62,5 +62,6 @@ def _agrees(setting: Setting) -> bool:
     moved = difference(setting.function, setting.point, setting.outputs, setting.tangent())
     cotangent, gradient = setting.pull(0)
     pulled = Pulled(cotangent, gradient, setting.sizes(gradient))
-    test = compare(pulled, moved, setting.names, setting.probe.analytic_precision, noise_floor(setting.outputs))
+    floor = noise_floor(setting.outputs)
+    (test,) = compare([pulled], moved, setting.names, setting.probe.analytic_precision, floor)
     return moved.kinked or abs(test.analytic - test.numeric) <= max(test.tolerance, _ROUGHLY * test.scale)

@@ -23,6 +23,10 @@ SIGMAS = 4.0
 _SPREAD_DRAWS = 6
 #: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
 ENTRY_ROUNDINGS = 8.0
+#: Gradients of which one is so many times smaller than another are balanced; balance makes up for as much at most.
+_BALANCED_RANGE = 100.0
+#: A primal whose gradient is smaller than this share of the largest is not brought into balance with it.
+_BEYOND_BALANCE = 1e-4
 #: Values that agree to so many decimals of their primal's scale count as equal.
 _EQUAL_DIGITS = 9
 
@@ -105,13 +109,35 @@ class Setting:
         return scales(self.space, self.point)
 
     @cached_property
+    def moves(self) -> Vector:
+        """How far tangents move each primal: by its scale, unless the gradients were balanced."""
+        return self.scales
+
+    def balance(self, gradient: Vector) -> None:
+        """Move primals of large gradients less, and those of small ones more, so that one test sees all of them.
+
+        Nothing is changed where a joint test sees them anyway. Moves stay within a factor of 10 of the scale of their
+        primal, so that rounding and truncation stay small beside the tolerance.
+        """
+        sizes = np.array(list(self.sizes(gradient).values()))
+        largest = sizes.max()
+        seen = sizes[sizes > _BEYOND_BALANCE * largest]
+        if not seen.size or seen.min() * _BALANCED_RANGE >= largest:
+            return
+        reach = math.sqrt(_BALANCED_RANGE)
+        middle = largest / reach
+        with np.errstate(divide="ignore"):
+            factors = np.clip(middle / sizes, 1 / reach, reach)
+        self.moves = self.scales * np.where(sizes > 0, factors, 1.0)
+
+    @cached_property
     def scale_of_entry(self) -> Vector:
         """The same for each entry."""
         return scaled(self.space, np.ones(self.space.size), self.scales)
 
     def tangent(self) -> Vector:
-        """Draw a tangent that moves every entry, by 1 to 2 times its scale."""
-        return random_tangent(self.space, self.scales, self.rng)
+        """Draw a tangent that moves every entry, by 1 to 2 times the move of its primal."""
+        return random_tangent(self.space, self.moves, self.rng)
 
     def uniform_tangent(self) -> Vector:
         """Return the tangent that moves all entries of a primal together, which keeps ties between them."""
@@ -124,9 +150,9 @@ class Setting:
         under any layer that sees them alike. A single wrong entry still shows: it is moved.
         """
         tangent = np.empty(self.space.size)
-        for part, scale in zip(self.space, self.scales, strict=True):
+        for part, scale, move in zip(self.space, self.scales, self.moves, strict=True):
             _, group = np.unique(np.round(self.point[part.slice] / scale, _EQUAL_DIGITS), return_inverse=True)
-            moves = float(scale) * signed_random(int(group.max()) + 1, self.rng)
+            moves = float(move) * signed_random(int(group.max()) + 1, self.rng)
             tangent[part.slice] = moves[group]
         return np.where(self.point == 0.0, 0.0, tangent)
 
@@ -139,16 +165,16 @@ class Setting:
         return moved
 
     def sizes(self, gradient: Vector) -> dict[str, float]:
-        """Return per primal the norm of its gradient times its scale: the size of its part of a projection."""
+        """Return per primal the norm of its gradient times its move: the size of its part of a projection."""
         return {
-            part.name: float(scale) * norm(gradient[part.slice])
-            for part, scale in zip(self.space, self.scales, strict=True)
+            part.name: float(move) * norm(gradient[part.slice])
+            for part, move in zip(self.space, self.moves, strict=True)
         }
 
     def resolution(self, sizes: Mapping[str, float], tolerance: float, names: Collection[str]) -> float:
         """Return the largest error of one entry, relative to the rms entry of its gradient, that `tolerance` can hide.
 
-        Every tangent moves each entry by at least its scale, so that an error e of one entry shows as ``|e|·scale``.
+        Every tangent moves each entry by at least its move m, so that an error e of one entry shows as ``|e|·m``.
         Gradients that are zero throughout have no such measure and are left out.
         """
         measured = [part for part in self.space if part.name in names and sizes[part.name] > 0]

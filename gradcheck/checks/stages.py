@@ -31,6 +31,8 @@ from gradcheck.subject import did_you_mean
 
 #: Stages beside the contracts that can be switched off.
 _OTHERS = ("laws", "linear", "second-point")
+#: All checks beside the gradient's together, which can be switched off by one name.
+BESIDE = "contracts"
 _GoesOn: TypeAlias = Literal["all", "gradient", "nothing"]
 
 
@@ -149,7 +151,7 @@ def require_known(without: Mapping[str, str]) -> None:
     ------
     ValueError
     """
-    known = (*(contract.name for contract in CONTRACTS), *_OTHERS)
+    known = (*(contract.name for contract in CONTRACTS), *_OTHERS, BESIDE)
     for name in without:
         if name not in known and not name.startswith("law:"):
             raise ValueError(

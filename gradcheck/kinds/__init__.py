@@ -23,6 +23,7 @@ from gradcheck.kinds.conv_transpose2d import CONV_TRANSPOSE2D
 from gradcheck.kinds.dropout import DROPOUT
 from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.embedding import EMBEDDING
+from gradcheck.kinds.full_size import NETWORKS
 from gradcheck.kinds.global_pool import ADAPTIVE_AVG_POOL2D, GLOBAL_AVG_POOL2D
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.losses import LOSSES
@@ -34,7 +35,7 @@ from gradcheck.kinds.residual import RESIDUAL_BLOCK
 from gradcheck.kinds.shape import SHAPES
 from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
 from gradcheck.kinds.true_conv2d import TRUE_CONV2D
-from gradcheck.subject import Subject, did_you_mean
+from gradcheck.subject import Deferred, Subject, did_you_mean
 
 if TYPE_CHECKING:
     from gradcheck.suite import Suite
@@ -73,6 +74,8 @@ _REGISTERED = (
     FIVE_LAYER_CNN,
 )
 
+__all__ = ["KINDS", "NETWORKS", "default_items", "find_kind"]
+
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _REGISTERED})
 
 
@@ -89,8 +92,9 @@ def find_kind(name: str) -> Kind:
     return KINDS[name]
 
 
-def default_items() -> list[Suite | Subject]:
-    """Return what is verified when nothing is named: every reference layer, then the network on real digits."""
+def default_items() -> list[Suite | Subject | Deferred]:
+    """Return what is verified when nothing is named: every reference layer, a network on real digits, large ones."""
     from gradcheck.suite import suite
 
-    return [*(suite(name) for name in KINDS), digits_subject(pool="mean"), digits_subject(pool="max")]
+    digits = [digits_subject(pool="mean"), digits_subject(pool="max")]
+    return [*(suite(name) for name in KINDS), *digits, *(one for networks in NETWORKS.values() for one in networks)]

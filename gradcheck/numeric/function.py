@@ -30,19 +30,21 @@ class Function:
 
 
 class Pair(NamedTuple):
-    """The values on both sides of a point, and the displacement really taken between them."""
+    """The values on both sides of a point."""
 
     plus: Vector
     minus: Vector
-    displacement: Vector
 
 
 def evaluate_pair(function: Function, point: Vector, step: Vector) -> Pair:
-    """Evaluate ``f(point + step)`` and ``f(point - step)``: two evaluations.
+    """Evaluate ``f(point + step)`` and ``f(point - step)``: two evaluations."""
+    return Pair(function.evaluate(function.round(point + step)), function.evaluate(function.round(point - step)))
 
-    The displacement is the difference of the two points after rounding, not ``2·step``: in float32 and float16 the
-    two are not the same.
+
+def displacement(function: Function, point: Vector, step: Vector) -> Vector:
+    """Return the displacement really taken between ``point - step`` and ``point + step``.
+
+    It is the difference of the two points after rounding, not ``2·step``: in float32 and float16 the two are not the
+    same.
     """
-    above, below = function.round(point + step), function.round(point - step)
-    displacement = above - below
-    return Pair(function.evaluate(above), function.evaluate(below), displacement)
+    return function.round(point + step) - function.round(point - step)

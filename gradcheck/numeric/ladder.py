@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.numeric.function import Function, evaluate_pair
+from gradcheck.numeric.function import Function, displacement, evaluate_pair
 from gradcheck.numeric.precision import DOUBLE, Precision
 from gradcheck.numeric.space import Vector, rms
 
@@ -29,14 +31,15 @@ class Rung:
         ``D = (f(p + h·d) - f(p - h·d)) / 2h`` per output.
     gap : Vector
         ``D⁺ - D⁻``, the difference of the one-sided slopes: ∝ h where the output is smooth, constant at a kink.
-    taken : Vector
-        The direction really taken, after rounding.
+    take : callable
+        Returns the direction really taken, after rounding: found when it is asked for, since a ladder over a large
+        network leaves no room for one at each step.
     """
 
     step: float
     slope: Vector
     gap: Vector
-    taken: Vector
+    take: Callable[[], Vector]
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class Slopes:
         Which outputs may be used.
     at_point : ndarray of bool
         Which of the others have their kink at the point itself (the gap does not shrink with the step).
-    taken : Vector
-        The direction to which the values belong.
+    take : callable
+        Returns the direction to which the values belong.
     step : float
     """
 
@@ -63,8 +66,13 @@ class Slopes:
     truncation: Vector
     smooth: NDArray[np.bool_]
     at_point: NDArray[np.bool_]
-    taken: Vector
+    take: Callable[[], Vector]
     step: float
+
+    @cached_property
+    def taken(self) -> Vector:
+        """The direction to which the values belong."""
+        return self.take()
 
 
 def a_priori_noise(outputs: Vector, precision: Precision) -> Vector:
@@ -122,7 +130,7 @@ def _rung(function: Function, point: Vector, outputs: Vector, direction: Vector,
     with np.errstate(invalid="ignore", over="ignore"):
         slope = (pair.plus - pair.minus) / (2 * step)
         gap = (pair.plus - 2 * outputs + pair.minus) / step
-    return Rung(step, slope, gap, pair.displacement / (2 * step))
+    return Rung(step, slope, gap, lambda: displacement(function, point, step * direction) / (2 * step))
 
 
 def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Slopes:
@@ -139,7 +147,7 @@ def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Sl
     typical = np.abs(value) + np.sqrt(np.mean(value**2))
     rough = (change + jump > precision.kink_share * typical) & (change + jump > 8 * rounding)
     at_point = rough & (np.abs(gap) > 0.7 * np.abs(gap_before)) & (np.abs(gap) > 8 * rounding)
-    return Slopes(value, rounding, truncation, finite & ~rough, finite & at_point, fine.taken, fine.step)
+    return Slopes(value, rounding, truncation, finite & ~rough, finite & at_point, fine.take, fine.step)
 
 
 def _badness(slopes: Slopes, chosen: NDArray[np.bool_] | None) -> float:

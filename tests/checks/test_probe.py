@@ -163,17 +163,20 @@ def test_a_layer_that_writes_to_its_arguments_is_given_copies():
     assert report.passed, str(report)
 
 
-def test_many_small_gradients_are_moved_together():
-    sizes = {f"p{k}": 10.0 ** -(2.5 * (k // 10)) for k in range(20)}
+@pytest.mark.parametrize(("decades", "groups"), [(2.5, 1), (4.5, 2)])
+def test_many_small_gradients_are_moved_together(decades, groups):
+    """Those within four decades with the large ones, balanced; others together by themselves."""
+    sizes = {f"p{k}": 10.0 ** -(decades * (k // 10)) for k in range(20)}
+    rng = np.random.default_rng(0)
+    start = {name: rng.standard_normal(4) for name in sizes}
 
     def scaled_sum(primals):
-        y = sum(size * primals[name] for name, size in sizes.items())
+        y = sum(size * (primals[name] - start[name]) for name, size in sizes.items())
         return y, lambda g: {name: size * g for name, size in sizes.items()}
 
-    rng = np.random.default_rng(0)
-    given = gradcheck.check(subject(scaled_sum, **{name: rng.standard_normal(4) for name in sizes}), contracts=False)
+    given = gradcheck.check(subject(scaled_sum, **start), contracts=False)
     assert given.passed
-    assert given.subjects[0].evaluations == Evaluations(5 + 2, 2), "one trial for each magnitude, not each primal"
+    assert given.subjects[0].evaluations == Evaluations(5 + 2 * (groups - 1), 2), "one trial for each magnitude"
 
 
 @pytest.mark.parametrize("wrong", ["p0", "p7", "p19"])

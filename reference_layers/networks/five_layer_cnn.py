@@ -1,4 +1,4 @@
-"""Whole networks, composed of the layers of this package."""
+"""The five-layer network of the articles."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import numpy as np
-
 from reference_layers.activations import ReLU
 from reference_layers.affine import Affine
 from reference_layers.conv import Conv2d
-from reference_layers.layer import Array, Params, require_positive, require_shape
+from reference_layers.layer import require_positive
 from reference_layers.losses import SoftmaxCrossEntropy
+from reference_layers.networks.classifier import Classifier
 from reference_layers.pooling import AvgPool2d, MaxPool2d
 from reference_layers.sequential import Sequential
 from reference_layers.shape import Flatten
@@ -20,7 +19,7 @@ from reference_layers.windows import output_size
 
 
 @dataclass(frozen=True)
-class FiveLayerCNN:
+class FiveLayerCNN(Classifier):
     """The five-layer network: C1 – S2 – C3 – S4 – O5, ended by softmax and cross-entropy.
 
     Parameters
@@ -48,6 +47,7 @@ class FiveLayerCNN:
 
     Examples
     --------
+    >>> import numpy as np
     >>> network = FiveLayerCNN()
     >>> params = network.init(np.random.default_rng(0))
     >>> sum(array.size for array in params.values())
@@ -78,6 +78,11 @@ class FiveLayerCNN:
             )
         _ = self.layers
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        return 1, self.image_size, self.image_size
+
     @cached_property
     def body(self) -> Sequential:
         """The layers up to the logits."""
@@ -98,36 +103,7 @@ class FiveLayerCNN:
             )
         )
 
-    @cached_property
-    def layers(self) -> Sequential:
-        """All layers, the loss among them."""
-        return Sequential((*self.body.layers, ("loss", SoftmaxCrossEntropy(self.reduction))))
-
-    def init(self, rng: np.random.Generator) -> Params:
-        """Return fresh parameters."""
-        return self.layers.init(rng)
-
-    def logits(self, params: Params, x: Array) -> Array:
-        """Return the scores of the classes, (N, classes), for images (N, 1, image_size, image_size)."""
-        self._require_images(x)
-        scores: Array = self.body.forward(params, x)[0]
-        return scores
-
-    def forward(self, params: Params, x: Array, targets: Array) -> tuple[Array, tuple[Any, ...]]:
-        """Return the loss and what `backward` needs.
-
-        Raises
-        ------
-        ShapeError
-            If `x` is not (N, 1, image_size, image_size), or `targets` not (N,).
-        """
-        self._require_images(x)
-        return self.layers.forward(params, x, targets)
-
-    def backward(self, params: Params, cache: tuple[Any, ...], grad_output: Any = 1.0) -> tuple[Array, Params]:
-        """Return the gradients of the images and of every parameter."""
-        return self.layers.backward(params, cache, grad_output)
-
-    def _require_images(self, x: Array) -> None:
-        """Refuse other sizes: poolings drop remainders, so that 29×29 would pass through the layers like 28×28."""
-        require_shape("x", x, ("N", 1, self.image_size, self.image_size))
+    @property
+    def loss(self) -> SoftmaxCrossEntropy:
+        """The last layer."""
+        return SoftmaxCrossEntropy(self.reduction)
