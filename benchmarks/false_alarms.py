@@ -267,10 +267,9 @@ def main(cases: int, workers: int, only: tuple[str, ...], case: tuple[str, str, 
     for alarm in alarms[:SHOWN]:
         print(f"\n{alarm}")
     verdicts = sum((outcome.verdicts for outcome in modes.values()), Counter())
-    print(
-        f"\n{verdicts.total():,} cases of right layers: {counted(len(alarms), 'false alarm')}, "
-        f"{verdicts['inconclusive']:,} inconclusive; {time.perf_counter() - begun:,.0f} s with {workers} workers"
-    )
+    took = f"{time.perf_counter() - begun:,.0f} s with {counted(workers, 'worker')}"
+    found = f"{counted(len(alarms), 'false alarm')}, {verdicts['inconclusive']:,} inconclusive"
+    print(f"\n{verdicts.total():,} cases of right layers: {found}; {took}")
     sys.exit(1 if alarms else 0)
 
 
