@@ -18,7 +18,7 @@ from gradcheck.kinds.windowed import (
     value_conditions,
 )
 from gradcheck.strategies.values import Regime, values
-from gradcheck.strategies.windows import require_output_padding
+from gradcheck.strategies.windows import Channels, require_output_padding
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from reference_layers import ConvTranspose2d
 
@@ -64,7 +64,7 @@ def _configs() -> SearchStrategy[ConvTranspose2dConfig]:
     """Return a strategy of the adjoints of convolutions: what they leave out at the end becomes output_padding."""
     from hypothesis import strategies as st
 
-    from gradcheck.strategies.windows import Channels, Window, batch_sizes, channels, windows
+    from gradcheck.strategies.windows import Window, batch_sizes, channels, windows
 
     def build(
         batch: int, layer: Channels, drawn: tuple[Window, Window], more: tuple[int, int], bias: bool
@@ -92,6 +92,7 @@ def _configs() -> SearchStrategy[ConvTranspose2dConfig]:
 
 
 def _primals(config: ConvTranspose2dConfig, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+    Channels(config.groups, config.in_channels, config.out_channels)  # refuses groups that do not divide them
     weight_shape = (config.in_channels, config.out_channels // config.groups, *config.kernel_size)
     primals = {
         "x": values(regime, (config.batch, config.in_channels, *config.size), rng),

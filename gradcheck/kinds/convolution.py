@@ -21,6 +21,7 @@ from gradcheck.kinds.windowed import (
     window_conditions,
 )
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import Channels
 from gradcheck.subject import Array, Arrays, Subject, Trait
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def conv_configs(config: Callable[..., Any], *windows: SearchStrategy[Window], *
     """Return a strategy of configs: windows along each axis, and channels within `limits`."""
     from hypothesis import strategies as st
 
-    from gradcheck.strategies.windows import Channels, batch_sizes, channels
+    from gradcheck.strategies.windows import batch_sizes, channels
 
     def build(batch: int, layer: Channels, drawn: tuple[Window, ...], bias: bool) -> Any:
         return config(
@@ -65,7 +66,16 @@ def conv_configs(config: Callable[..., Any], *windows: SearchStrategy[Window], *
 
 
 def conv_primals(config: Convolution, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
-    """Return x, the weight and, with a bias, that."""
+    """Return x, the weight and, with a bias, that.
+
+    Raises
+    ------
+    ValueError
+        If no convolution has that geometry, as in a case that somebody wrote by hand.
+    """
+    # Both refuse what is impossible when they are made.
+    Channels(config.groups, config.in_channels, config.out_channels)
+    axes(config)
     weight_shape = (config.out_channels, config.in_channels // config.groups, *config.kernel_size)
     primals = {
         "x": values(regime, (config.batch, config.in_channels, *config.size), rng),
