@@ -19,11 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 import gradcheck
-from gradcheck.reports.json import case_from_dict, parse_json
+from gradcheck.reports.json import case_from_dict, parse_json, report_from_json
 from gradcheck.reports.report import CaseId, Report, SubjectReport, Verdict
 from gradcheck.reports.text import (
     WIDTH,
     checks_to_lines,
+    counted,
     format_seconds,
     format_share,
     format_short,
@@ -47,6 +48,7 @@ _COLOURS: dict[Verdict, str] = {
     "failed": "bold red",
     "error": "bold magenta",
 }
+_NEVER = "yellow"
 _NARROW = 100  # columns under which the table stands closer, to leave the names more room
 
 T = TypeVar("T")
@@ -264,8 +266,21 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -
 
 
 @cli.command(cls=_Command)
-def kinds() -> int:
-    """List the kinds of layers that can be verified."""
+@click.argument("report", required=False)
+def kinds(report: str | None) -> int:
+    """List the kinds of layers that can be verified, and the conditions of each.
+
+    REPORT is the file that 'gradcheck verify --json' wrote: then every suite of that run is listed, with the number of
+    cases that met each condition.
+    """
+    if report is None:
+        _list_kinds()
+    else:
+        _list_met_conditions(_read_report(report))
+    return _PASSED
+
+
+def _list_kinds() -> None:
     from gradcheck.kinds import KINDS
 
     console = _console()
@@ -278,7 +293,36 @@ def kinds() -> int:
         layers = ", ".join(layer.__name__ for layer in kind.layers)
         table.add_row(Text(name), Text(layers), f"{len(kind.corners)}", Text(", ".join(kind.conditions)))
     console.print(table)
-    return _PASSED
+
+
+def _list_met_conditions(report: Report) -> None:
+    from gradcheck.kinds import KINDS
+
+    suites = [subject for subject in report.subjects if subject.kind is not None]
+    console = _console()
+    table = _table(console)
+    table.add_column("kind", overflow="fold")
+    table.add_column("suite", overflow="fold")
+    table.add_column("cases", justify="right", no_wrap=True)
+    table.add_column("cases that met each condition", overflow="fold", ratio=1)
+    for suite in suites:
+        table.add_row(Text(suite.kind or ""), Text(printable(suite.name)), f"{suite.cases:,}", _counts(suite))
+    console.print(table)
+    missing = [name for name in KINDS if name not in {suite.kind for suite in suites}]
+    if missing:
+        _plain(console, f"\nnot in this run: {', '.join(missing)}")
+    every = [count for suite in suites for count in suite.conditions.values()]
+    never = every.count(0)
+    told = f"\n{counted(len(suites), 'suite')} · {counted(len(every), 'condition')}, {never} never met"
+    console.print(Text(told, style=_NEVER if never else ""), soft_wrap=True)
+
+
+def _counts(suite: SubjectReport) -> Text:
+    cells = [
+        Text(f"{name}: {count:,}") if count else Text(f"{name}: never", style=_NEVER)
+        for name, count in suite.conditions.items()
+    ]
+    return Text(" · ").join(cells)
 
 
 def _load(targets: Iterable[str]) -> list[Item]:
@@ -317,6 +361,44 @@ def _read_file(name: str) -> str:
             f'expected CASE to be JSON, {{"kind": …, "config": {{…}}, "regime": …, "seed": …}}, or a file that holds '
             f"it, got {name!r} ({why})"
         ) from None
+
+
+def _read_report(name: str) -> Report:
+    """The report in a file, which must know the kinds and conditions that there are."""
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+        report, version = report_from_json(text), parse_json(text)["gradcheck"]
+    except OSError as error:
+        raise click.UsageError(f"expected the JSON report of a run, got {name!r} ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"expected the JSON report of a run, got {name!r} (not a text file)") from None
+    except ValueError as error:
+        raise click.UsageError(f"{name}: {error}") from None
+    if version != gradcheck.__version__:
+        raise click.UsageError(
+            f"{name}: expected a report of gradcheck {gradcheck.__version__}, got one of {version}; "
+            f"run 'gradcheck verify --json' again"
+        )
+    for suite in report.subjects:
+        _require_its_conditions(name, suite)
+    return report
+
+
+def _require_its_conditions(name: str, suite: SubjectReport) -> None:
+    from gradcheck.kinds import find_kind
+
+    if suite.kind is None:
+        return
+    try:
+        known = find_kind(suite.kind).conditions
+    except ValueError as error:
+        raise click.UsageError(f"{name}: {error}") from None
+    strange = sorted(set(known) ^ set(suite.conditions))
+    if strange:
+        raise click.UsageError(
+            f"{name}: expected {suite.name!r} to count the conditions of {suite.kind}, got others "
+            f"({', '.join(strange)}); run 'gradcheck verify --json' again"
+        )
 
 
 def _suite_of(case: CaseId, target: str | None) -> Suite:

@@ -25,6 +25,7 @@ from reference_layers.windows import (
     crop,
     normal_padding,
     pad,
+    require_fit,
     scatter,
     sides,
     windows,
@@ -132,6 +133,7 @@ class _Conv(ConvParameters):
         self._require_shapes(params, x)
         kernel, stride, dilation = self._sizes("kernel_size"), self._sizes("stride"), self._sizes("dilation")
         around = sides(self.padding, x.shape[2:], kernel, stride, dilation)  # type: ignore[arg-type]
+        require_fit(x.shape[2:], kernel, stride, around, dilation)
         padded = pad(x, around)
         view = self._windows(padded)
         y = np.matmul(self._weight_matrix(params), self._columns(view))

@@ -28,6 +28,7 @@ from reference_layers.windows import (
     normal_padding,
     overhang,
     pad,
+    require_fit,
     scatter,
     sides,
     tap_counts,
@@ -101,6 +102,7 @@ class _Pool(Spatial):
         """Return the windows over the padded input, its padding with the overhang, and its size."""
         require_shape("x", x, ("N", "C", *SPACE[self.rank]))
         around = self._around(x.shape[2:])
+        require_fit(x.shape[2:], self._kernel, self._stride, around, self._dilation)
         padded = pad(x, around, border)
         return windows(padded, self._kernel, self._stride, self._dilation), around, padded.shape[2:]
 

@@ -126,6 +126,18 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilat
     return (size + padding - reach) // stride + 1
 
 
+def require_fit(size: Sizes, kernel: Sizes, stride: Sizes, around: Sides, dilation: Sizes) -> None:
+    """Refuse an input that, with that padding, is too small for a window along some axis.
+
+    Raises
+    ------
+    ShapeError
+        The message shows the size without padding, which is what a caller knows.
+    """
+    for n, k, s, before, after, d in zip(size, kernel, stride, around[::2], around[1::2], dilation, strict=True):
+        output_size(n, k, s, before + after, d)
+
+
 def overhang(size: int, kernel: int, stride: int, around: tuple[int, int], dilation: int = 1) -> int:
     """Return how far the last window of "ceil mode" reaches beyond the padded input.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import Condition, value_conditions
+from gradcheck.kinds.windowed import Condition, shape_conditions, tile_conditions, value_conditions
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 _TRAITS = [Trait("batch-separable", ("x",)), Trait("any-rank", ("x",))]
-_SHAPES = ((3, 7), (3, 2, 5, 4), (5,), (1,))
+_SHAPES = ((3, 7), (3, 2, 5, 4), (5,), (1,), (3, 33, 1))
 
 
 @dataclass(frozen=True)
@@ -112,18 +112,24 @@ def _along_axis_builder(layer: Callable[[int], Any]) -> Callable[[SoftmaxConfig,
 
 def _conditions() -> Mapping[str, Condition]:
     return {
-        "rank 1": lambda c, _: len(c.shape) == 1,
-        "rank 4": lambda c, _: len(c.shape) == 4,
+        **shape_conditions(),
         "negative and positive": lambda _, p: bool((p["x"] > 0).any() and (p["x"] < 0).any()),
+        "entries between 1 and 3, and their negatives": _bends_on_both_sides,
+        **tile_conditions(),
         **value_conditions(),
     }
+
+
+def _bends_on_both_sides(_config: Any, primals: Arrays) -> bool:
+    """Whether x is where nonlinearities curve, and further than values from 0 to 1 lead."""
+    x = primals["x"]
+    return bool(((x > 1) & (x < 3)).any() and ((x < -1) & (x > -3)).any())
 
 
 def _softmax_conditions() -> Mapping[str, Condition]:
     return {
         **_conditions(),
-        "rank 2": lambda c, _: len(c.shape) == 2,
-        "rank 3": lambda c, _: len(c.shape) == 3,
+        "all sizes equal": lambda c, _: len(c.shape) > 1 == len(set(c.shape)),
         "first axis": lambda c, _: c.axis % len(c.shape) == 0,
         "last axis": lambda c, _: c.axis % len(c.shape) == len(c.shape) - 1,
         "an axis between": lambda c, _: 0 < c.axis % len(c.shape) < len(c.shape) - 1,
@@ -161,6 +167,7 @@ def _normalized(name: str, layer: type) -> Kind:
             SoftmaxConfig((3, 4, 5), -2),
             SoftmaxConfig((3, 3)),  # square: a wrong axis has the right shape
             SoftmaxConfig((5,)),
+            SoftmaxConfig((1, 33)),
             SoftmaxConfig((3, 1)),  # one entry alone: the gradient is zero
         ),
         primals=_primals,
@@ -181,6 +188,7 @@ LEAKY_RELU = Kind(
         LeakyReLUConfig((4,), 2.0),
         LeakyReLUConfig((3, 2), 1.0),
         LeakyReLUConfig((1,), -1.0),
+        LeakyReLUConfig((3, 33, 1), 0.25),
     ),
     primals=_primals,
     build=_builder(lambda config: LeakyReLU(config.negative_slope)),
@@ -205,6 +213,7 @@ ELU_KIND = Kind(
         ELUConfig((4,), 2.0),
         ELUConfig((3, 2), 0.0),
         ELUConfig((1,), 2.0),
+        ELUConfig((3, 33, 1), 0.25),
     ),
     primals=_primals,
     build=_builder(lambda config: ELU(config.alpha)),

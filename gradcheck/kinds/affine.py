@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import bias_is_summed, euler
-from gradcheck.kinds.windowed import parameter, value_conditions
+from gradcheck.kinds.windowed import parameter, rank_conditions, tile_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import Affine
@@ -69,19 +69,19 @@ AFFINE = Kind(
         AffineConfig((3,), 5, 2, bias=False),
         AffineConfig((1,), 3, 2),
         AffineConfig((1,), 1, 1),
+        AffineConfig((9,), 17, 33),
     ),
     primals=_primals,
     build=_build,
     conditions={
-        "rank 2": lambda c, _: len(c.batch_shape) == 1,
-        "rank 3": lambda c, _: len(c.batch_shape) == 2,
-        "rank 4": lambda c, _: len(c.batch_shape) == 3,
+        **rank_conditions(lambda c: len(c.batch_shape) + 1, 2, 3, 4),
         "square": lambda c, _: c.in_features == c.out_features,
         "not square": lambda c, _: c.in_features != c.out_features,
         "batch, in and out all different": lambda c, _: len({c.batch_shape[0], c.in_features, c.out_features}) == 3,
         "no bias": lambda c, _: not c.bias,
         "batch 1": lambda c, _: c.batch_shape[0] == 1,
         "batch ≥ 3": lambda c, _: c.batch_shape[0] >= 3,
+        **tile_conditions(),
         **value_conditions(),
     },
     laws=_laws,

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import parameter, value_conditions
+from gradcheck.kinds.windowed import parameter, rank_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from reference_layers import Bilinear
@@ -71,9 +71,7 @@ BILINEAR = Kind(
     primals=_primals,
     build=_build,
     conditions={
-        "rank 2": lambda c, _: len(c.batch_shape) == 1,
-        "rank 3": lambda c, _: len(c.batch_shape) == 2,
-        "rank 4": lambda c, _: len(c.batch_shape) == 3,
+        **rank_conditions(lambda c: len(c.batch_shape) + 1, 2, 3, 4),
         "all features equal": lambda c, _: c.in1_features == c.in2_features == c.out_features,
         "inputs of equal width": lambda c, _: c.in1_features == c.in2_features,
         "all features different": lambda c, _: len({c.in1_features, c.in2_features, c.out_features}) == 3,

@@ -12,7 +12,14 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.normalization import affine_parameters, epsilons, holding, norm_conditions, scale_conditions
+from gradcheck.kinds.normalization import (
+    affine_parameters,
+    epsilons,
+    has_uneven_beta,
+    holding,
+    norm_conditions,
+    scale_conditions,
+)
 from gradcheck.kinds.windowed import Condition, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -195,6 +202,7 @@ def _channel_conditions() -> Mapping[str, Condition]:
         "batch ≠ channels": lambda c, _: c.batch != c.channels,
         "batch = channels": lambda c, _: c.batch == c.channels,
         "one channel": lambda c, _: c.channels == 1,
+        "beta not constant": has_uneven_beta,
         "no affine": lambda c, _: not c.affine,
         "batch 1": lambda c, _: c.batch == 1,
         "batch ≥ 3": lambda c, _: c.batch >= 3,

@@ -44,6 +44,7 @@ CONV1D = Kind(
         Conv1dConfig(3, 2, 5, (7,), (3,)),
         Conv1dConfig(3, 2, 3, (9,), (3,), (3,), (1, 2), (2,)),  # all asymmetric, with a remainder
         Conv1dConfig(3, 2, 3, (8,), (3,), (2,)),  # the stride leaves a remainder
+        Conv1dConfig(1, 9, 17, (33,), (3,)),  # one more than a block, in every loop
         Conv1dConfig(3, 2, 3, (9,), (2,), (4,)),  # entries that no window touches, and a remainder of 3
         Conv1dConfig(3, 4, 6, (5,), (3,), groups=2),
         Conv1dConfig(5, 3, 6, (6,), (3,), (2,), (1, 0), groups=3),  # depthwise, two maps per channel

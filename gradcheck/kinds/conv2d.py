@@ -55,6 +55,7 @@ CONV2D = Kind(
         Conv2dConfig(1, 1, 1, (1, 1), (1, 1)),
         Conv2dConfig(2, 1, 2, (1, 1), (3, 3), padding=(1, 1, 1, 1)),
         Conv2dConfig(3, 2, 3, (4, 5), (1, 2), padding=(1, 2, 2, 0)),  # windows in the padding alone
+        Conv2dConfig(1, 9, 17, (9, 4), (3, 2)),  # one more than a block, in every loop
     ),
     primals=conv_primals,
     build=conv_builder(Conv2d),

@@ -43,7 +43,7 @@ CONV3D = Kind(
     config=Conv3dConfig,
     configs=_configs,
     corners=(
-        Conv3dConfig(3, 2, 3, (3, 5, 4), (1, 3, 2)),
+        Conv3dConfig(3, 4, 5, (3, 5, 4), (1, 3, 2)),
         Conv3dConfig(3, 1, 2, (4, 6, 5), (2, 3, 2), (1, 2, 3), (1, 0, 1, 2, 0, 1), (1, 2, 1)),  # all asymmetric
         Conv3dConfig(3, 2, 1, (4, 3, 5), (2, 2, 1), (3, 2, 1)),  # entries that no window touches, remainders
         Conv3dConfig(3, 4, 2, (3, 4, 3), (2, 3, 2), groups=2),
@@ -54,6 +54,7 @@ CONV3D = Kind(
         Conv3dConfig(1, 1, 1, (1, 1, 1), (1, 1, 1)),
         Conv3dConfig(2, 1, 2, (1, 1, 1), (3, 2, 3), padding=(1, 1, 1, 0, 1, 1)),
         Conv3dConfig(3, 1, 2, (2, 3, 2), (1, 2, 1), padding=(1, 0, 0, 2, 0, 1)),  # windows in the padding alone
+        Conv3dConfig(1, 1, 9, (2, 2, 9), (1, 2, 2)),  # one more than a block
     ),
     primals=conv_primals,
     build=conv_builder(Conv3d),

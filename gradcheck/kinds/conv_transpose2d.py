@@ -10,8 +10,15 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import linear_in_weight
-from gradcheck.kinds.windowed import parameter, value_conditions
+from gradcheck.kinds.windowed import (
+    dilation_conditions,
+    group_conditions,
+    parameter,
+    tile_conditions,
+    value_conditions,
+)
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import Channels, require_output_padding
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from reference_layers import ConvTranspose2d
 
@@ -35,6 +42,10 @@ class ConvTranspose2dConfig:
     bias: bool = True
     output_padding: tuple[int, int] = (0, 0)
 
+    def __post_init__(self) -> None:
+        for more, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
+            require_output_padding(more, stride, dilation)
+
     @property
     def output_size(self) -> tuple[int, int]:
         """Height and width of the output."""
@@ -53,7 +64,7 @@ def _configs() -> SearchStrategy[ConvTranspose2dConfig]:
     """Return a strategy of the adjoints of convolutions: what they leave out at the end becomes output_padding."""
     from hypothesis import strategies as st
 
-    from gradcheck.strategies.windows import Channels, Window, batch_sizes, channels, windows
+    from gradcheck.strategies.windows import Window, batch_sizes, channels, windows
 
     def build(
         batch: int, layer: Channels, drawn: tuple[Window, Window], more: tuple[int, int], bias: bool
@@ -81,6 +92,7 @@ def _configs() -> SearchStrategy[ConvTranspose2dConfig]:
 
 
 def _primals(config: ConvTranspose2dConfig, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+    Channels(config.groups, config.in_channels, config.out_channels)  # refuses groups that do not divide them
     weight_shape = (config.in_channels, config.out_channels // config.groups, *config.kernel_size)
     primals = {
         "x": values(regime, (config.batch, config.in_channels, *config.size), rng),
@@ -113,7 +125,8 @@ CONV_TRANSPOSE2D = Kind(
         ConvTranspose2dConfig(3, 2, 3, (2, 4), (3, 2), (3, 1), (1, 2, 0, 3), (1, 2), output_padding=(2, 1)),
         ConvTranspose2dConfig(3, 2, 3, (3, 4), (3, 3), (2, 2), (1, 1, 1, 1), output_padding=(1, 1)),
         ConvTranspose2dConfig(3, 2, 3, (3, 2), (2, 1), (3, 2)),  # outputs that no kernel touches
-        ConvTranspose2dConfig(3, 4, 6, (3, 4), (2, 3), (1, 2), groups=2),
+        ConvTranspose2dConfig(3, 4, 6, (3, 4), (2, 3), (1, 2), groups=2, output_padding=(0, 1)),
+        ConvTranspose2dConfig(1, 9, 17, (9, 2), (2, 3)),  # one more than a block, in every loop
         ConvTranspose2dConfig(5, 3, 6, (3, 2), (3, 2), (2, 1), (1, 0, 1, 1), groups=3),  # depthwise
         ConvTranspose2dConfig(3, 4, 2, (3, 4), (2, 2), (2, 1), dilation=(1, 3), groups=2, bias=False),
         ConvTranspose2dConfig(3, 2, 2, (3, 2), (2, 2), (1, 1), (0, 0, 0, 0), (3, 2), output_padding=(2, 1)),
@@ -129,10 +142,8 @@ CONV_TRANSPOSE2D = Kind(
         "kernel h ≠ w": lambda c, _: c.kernel_size[0] != c.kernel_size[1],
         "input h ≠ w": lambda c, _: c.size[0] != c.size[1],
         "output h ≠ w": lambda c, _: c.output_size[0] != c.output_size[1],
-        "dilation h ≠ w": lambda c, _: c.dilation[0] != c.dilation[1],
-        "stride ≠ dilation, both > 1 somewhere": lambda c, _: (
-            c.stride != c.dilation and max(c.stride) > 1 and max(c.dilation) > 1
-        ),
+        **dilation_conditions(2),
+        "stride 1": lambda c, _: set(c.stride) == {1},
         "stride > kernel": lambda c, _: any(s > k for s, k in zip(c.stride, c.kernel_size, strict=True)),
         "kernels overlap": lambda c, _: any(
             s < k and n > 1 for s, k, n in zip(c.stride, c.kernel_size, c.size, strict=True)
@@ -149,19 +160,14 @@ CONV_TRANSPOSE2D = Kind(
             more >= s for more, s in zip(c.output_padding, c.stride, strict=True)
         ),
         "output_padding and groups > 1": lambda c, _: max(c.output_padding) > 0 and c.groups > 1,
-        "groups > 1": lambda c, _: c.groups > 1,
-        "depthwise": lambda c, _: c.groups == c.in_channels > 1,
-        "depthwise, several maps per channel": lambda c, _: c.out_channels > c.groups == c.in_channels > 1,
-        "groups > 1 and stride > 1": lambda c, _: c.groups > 1 and max(c.stride) > 1,
-        "groups > 1 and dilation > 1": lambda c, _: c.groups > 1 and max(c.dilation) > 1,
-        "in_channels ≠ out_channels": lambda c, _: c.in_channels != c.out_channels,
-        "all sizes equal": lambda c, _: len({c.in_channels, c.out_channels, *c.kernel_size}) == 1,
+        **group_conditions(),
         "1×1 kernel": lambda c, _: c.kernel_size == (1, 1),
         "1×1 input": lambda c, _: c.size == (1, 1),
         "1×1 output": lambda c, _: c.output_size == (1, 1),
         "no bias": lambda c, _: not c.bias,
         "batch 1": lambda c, _: c.batch == 1,
         "batch ≥ 3": lambda c, _: c.batch >= 3,
+        **tile_conditions(),
         **value_conditions(),
     },
     laws=linear_in_weight,

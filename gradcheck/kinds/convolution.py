@@ -12,12 +12,16 @@ from gradcheck.kinds.windowed import (
     Condition,
     Windowed,
     axes,
+    dilation_conditions,
     geometry,
+    group_conditions,
     parameter,
+    tile_conditions,
     value_conditions,
     window_conditions,
 )
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import Channels
 from gradcheck.subject import Array, Arrays, Subject, Trait
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ def conv_configs(config: Callable[..., Any], *windows: SearchStrategy[Window], *
     """Return a strategy of configs: windows along each axis, and channels within `limits`."""
     from hypothesis import strategies as st
 
-    from gradcheck.strategies.windows import Channels, batch_sizes, channels
+    from gradcheck.strategies.windows import batch_sizes, channels
 
     def build(batch: int, layer: Channels, drawn: tuple[Window, ...], bias: bool) -> Any:
         return config(
@@ -62,7 +66,16 @@ def conv_configs(config: Callable[..., Any], *windows: SearchStrategy[Window], *
 
 
 def conv_primals(config: Convolution, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
-    """Return x, the weight and, with a bias, that."""
+    """Return x, the weight and, with a bias, that.
+
+    Raises
+    ------
+    ValueError
+        If no convolution has that geometry, as in a case that somebody wrote by hand.
+    """
+    # Both refuse what is impossible when they are made.
+    Channels(config.groups, config.in_channels, config.out_channels)
+    axes(config)
     weight_shape = (config.out_channels, config.in_channels // config.groups, *config.kernel_size)
     primals = {
         "x": values(regime, (config.batch, config.in_channels, *config.size), rng),
@@ -92,25 +105,12 @@ def conv_builder(layer: Callable[..., Any]) -> Callable[[Convolution, Arrays], S
 
 def conv_conditions(rank: int) -> Mapping[str, Condition]:
     """Return the conditions that convolutions over `rank` axes should meet."""
-    unequal = {"dilation h ≠ w": _unequal_dilation} if rank == 2 else {"dilations differ": _unequal_dilation}
     return {
         **window_conditions(rank),
-        **(unequal if rank > 1 else {"dilation > 1": lambda c, _: max(c.dilation) > 1}),
-        "stride ≠ dilation, both > 1 somewhere": lambda c, _: (
-            c.stride != c.dilation and max(c.stride) > 1 and max(c.dilation) > 1
-        ),
-        "groups > 1": lambda c, _: c.groups > 1,
-        "depthwise": lambda c, _: c.groups == c.in_channels > 1,
-        "depthwise, several maps per channel": lambda c, _: c.out_channels > c.groups == c.in_channels > 1,
-        "groups > 1 and stride > 1": lambda c, _: c.groups > 1 and max(c.stride) > 1,
-        "groups > 1 and dilation > 1": lambda c, _: c.groups > 1 and max(c.dilation) > 1,
-        "in_channels ≠ out_channels": lambda c, _: c.in_channels != c.out_channels,
-        "all sizes equal": lambda c, _: len({c.in_channels, c.out_channels, *c.kernel_size}) == 1,
+        **dilation_conditions(rank),
+        **group_conditions(),
         "a window in the padding alone": lambda c, _: any(axis.leaves_the_input for axis in axes(c)),
         "no bias": lambda c, _: not c.bias,
+        **tile_conditions(),
         **value_conditions(),
     }
-
-
-def _unequal_dilation(config: Convolution, _: Arrays) -> bool:
-    return len(set(config.dilation)) > 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import value_conditions
+from gradcheck.kinds.windowed import shape_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from reference_layers import Dropout
@@ -70,8 +70,7 @@ DROPOUT = Kind(
     primals=_primals,
     build=_build,
     conditions={
-        "rank 1": lambda c, _: len(c.shape) == 1,
-        "rank 4": lambda c, _: len(c.shape) == 4,
+        **shape_conditions(),
         "drops some and keeps some": lambda c, _: bool(_kept(c).any() and not _kept(c).all()),
         "drops everything": lambda c, _: not _kept(c).any(),
         "p above 0, drops nothing": lambda c, _: c.p > 0 and bool(_kept(c).all()),
@@ -79,8 +78,6 @@ DROPOUT = Kind(
         "p neither 0, 1/2 nor 1, in training": lambda c, _: c.p not in (0, 0.5, 1) and c.training,
         "not in training": lambda c, _: not c.training,
         "a zero is kept": lambda c, p: bool(((p["x"] == 0) & _kept(c)).any()),
-        "batch 1": lambda c, _: c.shape[0] == 1,
-        "batch ≥ 3": lambda c, _: c.shape[0] >= 3,
         **value_conditions(),
     },
     layers=(Dropout,),

@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous, moves
-from gradcheck.kinds.windowed import value_conditions
+from gradcheck.kinds.windowed import shape_conditions, tile_conditions, value_conditions
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -66,6 +66,7 @@ FLATTEN = Kind(
         FlattenConfig((3, 2, 5, 4)),
         FlattenConfig((3, 2, 5, 4), 2),
         FlattenConfig((3, 4), 0),
+        FlattenConfig((3, 5, 2)),
         FlattenConfig((5, 1)),
         FlattenConfig((1,), 0),
     ),
@@ -76,6 +77,7 @@ FLATTEN = Kind(
         "start_axis 0": lambda c, _: c.start_axis == 0,
         "start_axis > 1": lambda c, _: c.start_axis > 1,
         "nothing to join": lambda c, _: len(c.shape) - c.start_axis == 1,
+        **shape_conditions(),
         **value_conditions(),
     },
     laws=lambda _: (moves(),),
@@ -91,13 +93,14 @@ RELU = Kind(
         ReLUConfig((3, 2, 5, 4)),
         ReLUConfig((5,)),
         ReLUConfig((1,)),
+        ReLUConfig((3, 33, 1)),
     ),
     primals=_primals,
     build=_build_relu,
     conditions={
-        "rank 1": lambda c, _: len(c.shape) == 1,
-        "rank 4": lambda c, _: len(c.shape) == 4,
+        **shape_conditions(),
         "negative and positive": lambda _, p: bool((p["x"] > 0).any() and (p["x"] < 0).any()),
+        **tile_conditions(),
         **value_conditions(),
     },
     laws=lambda _: (homogeneous(),),

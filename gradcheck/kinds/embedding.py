@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EmbeddingConfig:
-    """A table, the indices row by row with their shape, and the padding row as a tuple, ``()`` for none."""
+    """A table, the indices row by row with their shape and dtype, and the padding row as a tuple, ``()`` for none."""
 
     num_embeddings: int
     embedding_dim: int
     index_shape: tuple[int, ...]
     indices: tuple[int, ...]
     padding_idx: tuple[int, ...] = ()
+    index_dtype: Literal["int64", "int32"] = "int64"
 
     @property
     def layer(self) -> Embedding:
@@ -37,6 +38,12 @@ class EmbeddingConfig:
     def rows(self) -> tuple[int, ...]:
         """The indices counted from 0."""
         return tuple(index % self.num_embeddings for index in self.indices)
+
+    @property
+    def samples(self) -> tuple[tuple[int, ...], ...]:
+        """The indices counted from 0, those of one sample together."""
+        each = len(self.rows) // self.index_shape[0]
+        return tuple(self.rows[k : k + each] for k in range(0, len(self.rows), each))
 
     @property
     def padding_row(self) -> int | None:
@@ -57,6 +64,7 @@ def _configs() -> SearchStrategy[EmbeddingConfig]:
             st.just(shape),
             st.lists(index, min_size=size, max_size=size).map(tuple),
             st.just(()) | index.map(lambda padding: (padding,)),
+            st.sampled_from(["int64", "int32"]),
         )
 
     shapes = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
@@ -68,7 +76,7 @@ def _primals(config: EmbeddingConfig, rng: np.random.Generator, regime: Regime) 
 
 
 def _build(config: EmbeddingConfig, primals: Arrays) -> Subject:
-    layer, indices = config.layer, np.array(config.indices).reshape(config.index_shape)
+    layer, indices = config.layer, np.array(config.indices, config.index_dtype).reshape(config.index_shape)
 
     def vjp(arrays: Arrays) -> tuple[Array, Pullback]:
         y, cache = layer.forward(dict(arrays), indices)
@@ -78,13 +86,19 @@ def _build(config: EmbeddingConfig, primals: Arrays) -> Subject:
     return Subject(repr(layer), primals, vjp, lambda arrays: layer.forward(dict(arrays), indices)[0])
 
 
+def _is_shared(config: EmbeddingConfig) -> bool:
+    """Whether two samples have a row in common."""
+    different = [row for sample in config.samples for row in set(sample)]
+    return len(set(different)) < len(different)
+
+
 EMBEDDING = Kind(
     name="embedding",
     config=EmbeddingConfig,
     configs=_configs,
     corners=(
         EmbeddingConfig(7, 4, (3,), (5, 0, 2)),
-        EmbeddingConfig(4, 3, (5,), (3, 1, 3, 3, 1)),
+        EmbeddingConfig(4, 3, (5,), (3, 1, 3, 3, 1), index_dtype="int32"),
         EmbeddingConfig(4, 3, (5,), (-1, 1, 3, -4, 0)),  # rows under both of their names
         EmbeddingConfig(5, 2, (2, 3), (1, 4, 1, 0, 1, 4), (1,)),
         EmbeddingConfig(5, 2, (3,), (-1, 4, 0), (-1,)),
@@ -101,6 +115,8 @@ EMBEDDING = Kind(
         "indices of rank 2": lambda c, _: len(c.index_shape) == 2,
         "indices of rank 3": lambda c, _: len(c.index_shape) == 3,
         "a row twice": lambda c, _: len(set(c.rows)) < len(c.rows),
+        "a row twice in one sample": lambda c, _: any(len(set(rows)) < len(rows) for rows in c.samples),
+        "a row in two samples": lambda c, _: len(c.index_shape) > 1 and _is_shared(c),
         "a row three times": lambda c, _: max(map(c.rows.count, c.rows)) > 2,
         "every row at most once": lambda c, _: len(set(c.rows)) == len(c.rows),
         "a row never": lambda c, _: len(set(c.rows)) < c.num_embeddings,
@@ -116,6 +132,9 @@ EMBEDDING = Kind(
         "negative padding_idx": lambda c, _: any(index < 0 for index in c.padding_idx),
         "one row": lambda c, _: c.num_embeddings == 1,
         "one column": lambda c, _: c.embedding_dim == 1,
+        "rows, columns and indices all equal": lambda c, _: c.num_embeddings == c.embedding_dim == len(c.indices) > 1,
+        "32-bit indices": lambda c, _: c.index_dtype == "int32",
+        "64-bit indices": lambda c, _: c.index_dtype == "int64",
     },
     # Rows are copied, whatever they hold: other values would show nothing more.
     regimes=("normal", "integers"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import Condition, value_conditions
+from gradcheck.kinds.windowed import Condition, shape_conditions, value_conditions
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject
@@ -119,9 +119,7 @@ def _reductions() -> Mapping[str, Condition]:
 def _elementwise_conditions() -> Mapping[str, Condition]:
     return {
         **_reductions(),
-        "rank 1": lambda c, _: len(c.shape) == 1,
-        "rank 2": lambda c, _: len(c.shape) == 2,
-        "rank 4": lambda c, _: len(c.shape) == 4,
+        **shape_conditions(),
         "several entries per sample in a mean": lambda c, p: c.reduction == "mean" and p["x"].size > c.shape[0] > 1,
         "one entry": lambda _, p: p["x"].size == 1,
         **value_conditions(),
@@ -136,6 +134,7 @@ def _corners(config: Callable[..., Any], *more: Any) -> tuple[Any, ...]:
         config((3, 4), "none", 3, *more),
         config((3, 2, 5, 4), "mean", 4, *more),
         config((5,), "none", 5, *more),
+        config((3, 4, 2), "sum", 9, *more),
         config((1,), "mean", 6, *more),
     )
 
@@ -149,6 +148,7 @@ CROSS_ENTROPY = Kind(
         CrossEntropyConfig(4, (3, 0, 3, 1, 2), "sum"),
         CrossEntropyConfig(5, (1, 4, 0), "none"),
         CrossEntropyConfig(2, (1, 0, 1)),
+        CrossEntropyConfig(3, (2, 0, 1)),  # square
         CrossEntropyConfig(3, (2,)),
         CrossEntropyConfig(1, (0, 0, 0)),
     ),
@@ -162,6 +162,7 @@ CROSS_ENTROPY = Kind(
         "a class twice": lambda c, _: len(set(c.targets)) < len(c.targets),
         "a class never": lambda c, _: len(set(c.targets)) < c.classes,
         "batch ≠ classes": lambda c, _: len(c.targets) != c.classes,
+        "batch = classes > 1": lambda c, _: len(c.targets) == c.classes > 1,
         "batch 1": lambda c, _: len(c.targets) == 1,
         "batch ≥ 3": lambda c, _: len(c.targets) >= 3,
     },

@@ -177,6 +177,8 @@ SEQUENTIAL = Kind(
     conditions={
         "mean pooling": lambda c, _: c.pool == "mean",
         "max pooling": lambda c, _: c.pool == "max",
+        "input h ≠ w": lambda c, _: c.size[0] != c.size[1],
+        "in_channels, maps and outputs all different": lambda c, _: len({c.in_channels, c.maps, c.out_features}) == 3,
         "batch 1": lambda c, _: c.batch == 1,
         "batch ≥ 3": lambda c, _: c.batch >= 3,
         **value_conditions(),
@@ -192,6 +194,7 @@ FIVE_LAYER_CNN = Kind(
         FiveLayerCNNConfig((3, 9, 1)),
         FiveLayerCNNConfig((4, 0, 7), "max"),
         FiveLayerCNNConfig((1, 0), "mean", 12, (2, 3), 3, 3, "none"),
+        FiveLayerCNNConfig((2,), "max", 10, (2, 3), 3, 4, "sum"),
     ),
     primals=_five_layer_primals,
     build=_build_five_layer,

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import Condition, parameter, value_conditions
+from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from reference_layers import LayerNorm, RMSNorm
@@ -89,6 +89,11 @@ def scale_conditions() -> Mapping[str, Condition]:
     }
 
 
+def has_uneven_beta(_config: Any, primals: Arrays) -> bool:
+    """Whether there is a beta of several values."""
+    return "beta" in primals and bool(np.ptp(primals["beta"]) > 0)
+
+
 def affine_parameters(affine: bool, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, Array]:
     """Return a random gamma and beta, or nothing.
 
@@ -151,12 +156,11 @@ def _rows(config: LayerNormConfig | RMSNormConfig, x: Array) -> Array:
 
 def _shape_conditions() -> Mapping[str, Condition]:
     return {
-        "rank 2": lambda c, _: len(c.batch_shape) + len(c.normalized_shape) == 2,
-        "rank 3": lambda c, _: len(c.batch_shape) + len(c.normalized_shape) == 3,
-        "rank 4": lambda c, _: len(c.batch_shape) + len(c.normalized_shape) == 4,
+        **rank_conditions(lambda c: len(c.batch_shape) + len(c.normalized_shape), 2, 3, 4),
         "two axes normalised": lambda c, _: len(c.normalized_shape) == 2,
         "several leading axes": lambda c, _: len(c.batch_shape) > 1,
         "one value per row": lambda c, _: math.prod(c.normalized_shape) == 1,
+        "all sizes equal": lambda c, _: len({*c.batch_shape, *c.normalized_shape}) == 1 < c.batch_shape[0],
         "all sizes different": lambda c, _: (
             len({*c.batch_shape, *c.normalized_shape}) == len(c.batch_shape) + len(c.normalized_shape)
         ),
@@ -187,6 +191,7 @@ LAYER_NORM = Kind(
     conditions={
         **_shape_conditions(),
         **norm_conditions(_rows),
+        "beta not constant": has_uneven_beta,
         "no affine": lambda c, _: not c.affine,
         **value_conditions(),
     },

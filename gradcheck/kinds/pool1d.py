@@ -70,6 +70,7 @@ MAX_POOL1D = Kind(
     corners=(
         *_CORNERS,
         Pool1dConfig(3, 2, (7,), (3,), (1,), dilation=(2,)),
+        Pool1dConfig(3, 2, (9,), (3,), (2,), dilation=(3,)),
         Pool1dConfig(3, 2, (6,), (2,), (3,), (2, 1), True, dilation=(3,)),
     ),
     primals=pool_primals,

@@ -10,7 +10,15 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import homogeneous, shares_sum
-from gradcheck.kinds.windowed import Condition, Windowed, axes, geometry, value_conditions, window_conditions
+from gradcheck.kinds.windowed import (
+    Condition,
+    Windowed,
+    axes,
+    dilation_conditions,
+    geometry,
+    value_conditions,
+    window_conditions,
+)
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 
@@ -130,9 +138,10 @@ def max_conditions(rank: int) -> Mapping[str, Condition]:
     return {
         **window_conditions(rank),
         **_ceil_conditions(),
-        "dilation > 1": lambda c, _: max(c.dilation) > 1,
+        **dilation_conditions(rank),
         "dilation > 1 and padding": lambda c, _: max(c.dilation) > 1 and any(c.padding),
         "ties in a window": _has_ties,
+        "a window of one value": _has_constant_window,
         "near ties in a window": _has_near_ties,
         "one entry the maximum of two windows": _wins_twice,
         **value_conditions(),
@@ -182,6 +191,11 @@ def _lead(config: Pooling, primals: Arrays) -> Array:
 
 def _has_ties(config: Pooling, primals: Arrays) -> bool:
     return bool((_lead(config, primals) == 0).any())
+
+
+def _has_constant_window(config: Pooling, primals: Arrays) -> bool:
+    entries = _by_window(config, primals["x"])
+    return entries.shape[-1] > 1 and bool((entries.min(axis=-1) == entries.max(axis=-1)).any())
 
 
 def _has_near_ties(config: Pooling, primals: Arrays) -> bool:

@@ -101,6 +101,7 @@ RESIDUAL_BLOCK = Kind(
         "projection for the channels": lambda c, _: c.in_channels != c.out_channels,
         "projection for the stride": lambda c, _: c.stride > 1,
         "normalised": lambda c, _: c.normalised,
+        "input h ≠ w": lambda c, _: c.size[0] != c.size[1],
         "batch 1": lambda c, _: c.batch == 1,
         "batch ≥ 3": lambda c, _: c.batch >= 3,
         **value_conditions(),

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import Condition, parameter, value_conditions
+from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, shape_conditions, value_conditions
 from gradcheck.strategies.shapes import broadcastable_pairs, shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -184,6 +184,7 @@ def _broadcast_conditions() -> Mapping[str, Condition]:
         "x is 0-dimensional": lambda c, _: c.shape == () != c.shape2,
         "an axis of size 1 that stays": lambda c, _: 1 in c.out_shape,
         "x twice": lambda c, _: c.twice,
+        **rank_conditions(lambda c: len(c.out_shape), 1, 2, 3, 4),
         **value_conditions(),
     }
 
@@ -195,6 +196,8 @@ _BROADCAST_CORNERS = (
     BroadcastConfig((3, 5, 4), (5, 1)),  # leading and inner axis at once
     BroadcastConfig((3, 1), (1, 4)),
     BroadcastConfig((2,), (3, 5, 2)),
+    BroadcastConfig((5,), (5,)),
+    BroadcastConfig((3, 1, 5, 2), (4, 1, 1)),
     BroadcastConfig((3, 2), ()),
     BroadcastConfig((), (3, 2)),
     BroadcastConfig((1, 1), (1,)),
@@ -225,6 +228,7 @@ RESHAPE = Kind(
         "the same shape": lambda c, _: c.new_shape == c.shape,
         "the batch stays": lambda c, _: c.new_shape[:1] == c.shape[:1] and len(c.shape) > 1,
         "0-dimensional": lambda c, _: c.new_shape == (),
+        **shape_conditions(),
         **value_conditions(),
     },
     layers=(Reshape,),
@@ -255,8 +259,7 @@ CONCAT = Kind(
         "last axis": lambda c, _: c.axis % (len(c.beside) + 1) == len(c.beside) > 0,
         "an axis between": lambda c, _: 0 < c.axis % (len(c.beside) + 1) < len(c.beside),
         "axis counted from the last": lambda c, _: c.axis < 0,
-        "rank 1": lambda c, _: len(c.beside) == 0,
-        "rank 4": lambda c, _: len(c.beside) == 3,
+        **rank_conditions(lambda c: len(c.beside) + 1, 1, 2, 3, 4),
         **value_conditions(),
     },
     layers=(Concat,),

@@ -88,7 +88,7 @@ SOFTMAX_CROSS_ENTROPY = Kind(
             4, (3, -100, 0, 3, 1), "mean", (0.5, 1.0, 2.0, 3.0), -100, 0.1
         ),  # all options at once
         SoftmaxCrossEntropyConfig(4, (3, 1, 0, 3, 1), "none", (0.5, 1.0, 2.0, 3.0), 1, 0.3),
-        SoftmaxCrossEntropyConfig(5, (4, 0, 1), "mean", (0.25, 3.0, 1.0, 2.0, 0.5)),
+        SoftmaxCrossEntropyConfig(5, (4, 0, 1), "mean", (0.25, 3.0, 1.0, 0.0, 0.5)),
         SoftmaxCrossEntropyConfig(3, (-1, 2, 1), "sum", (), -1, 0.2),
         SoftmaxCrossEntropyConfig(3, (0, 2, 1, 1, 2), "mean", (), 1),
         SoftmaxCrossEntropyConfig(3, (2, 0, 1), "mean", (), -100, 1.0),
@@ -118,6 +118,7 @@ SOFTMAX_CROSS_ENTROPY = Kind(
             c.reduction == "mean" and c.label_smoothing > 0 and bool(c.class_weights) and c.ignore_index in c.targets
         ),
         "batch ≠ classes": lambda c, _: len(c.targets) != c.classes,
+        "batch = classes > 1": lambda c, _: len(c.targets) == c.classes > 1,
         "batch 1": lambda c, _: len(c.targets) == 1,
         "batch ≥ 3": lambda c, _: len(c.targets) >= 3,
         **value_conditions(),

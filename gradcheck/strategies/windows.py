@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,6 +25,17 @@ class Window:
         Padding at both ends.
     ceil : bool
         Whether a remainder holds one more window, unless it would start in the padding of the end.
+
+    Raises
+    ------
+    ValueError
+        If a number is too small, or not even one window fits.
+
+    Examples
+    --------
+    >>> Window(size=3, kernel=5, before=1)
+    Traceback (most recent call last):
+    ValueError: expected a window that fits, got kernel=5 and dilation=1 for size=3, before=1 and after=0; size=4 works
     """
 
     size: int
@@ -33,6 +45,15 @@ class Window:
     before: int = 0
     after: int = 0
     ceil: bool = False
+
+    def __post_init__(self) -> None:
+        _require_at_least(1, size=self.size, kernel=self.kernel, stride=self.stride, dilation=self.dilation)
+        _require_at_least(0, before=self.before, after=self.after)
+        if self.output_size < 1:
+            raise ValueError(
+                f"expected a window that fits, got kernel={self.kernel} and dilation={self.dilation} for "
+                f"size={self.size}, before={self.before} and after={self.after}; size={self.size - self.slack} works"
+            )
 
     @property
     def slack(self) -> int:
@@ -123,11 +144,19 @@ def windows(
     filled : bool
         Whether every window holds an entry with dilation, too: no input is so short that taps step over it.
 
+    Raises
+    ------
+    ValueError
+        If a limit is too small for any window.
+
     Notes
     -----
     Shrinks to one window with kernel 1, stride 1, dilation 1 and no padding over an input of size 1.
     """
     from hypothesis import strategies as st
+
+    _require_at_least(1, max_output=max_output, max_kernel=max_kernel, max_stride=max_stride, max_dilation=max_dilation)
+    _require_at_least(0, **({} if max_padding is None else {"max_padding": max_padding}))
 
     @st.composite
     def draw_window(draw: st.DrawFn) -> Window:
@@ -149,21 +178,43 @@ def windows(
 
 @dataclass(frozen=True)
 class Channels:
-    """Channels of a grouped layer; both numbers are multiples of `groups`."""
+    """Channels of a grouped layer; both numbers are multiples of `groups`.
+
+    Raises
+    ------
+    ValueError
+        If they are not, or are not positive.
+    """
 
     groups: int
     in_channels: int
     out_channels: int
 
+    def __post_init__(self) -> None:
+        _require_at_least(1, groups=self.groups, in_channels=self.in_channels, out_channels=self.out_channels)
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ValueError(
+                f"expected groups to divide in_channels and out_channels, got groups={self.groups}, in_channels="
+                f"{self.in_channels} and out_channels={self.out_channels}; the divisors of "
+                f"{math.gcd(self.in_channels, self.out_channels)} divide both"
+            )
+
 
 def channels(*, max_groups: int = 3, max_per_group: int = 3) -> SearchStrategy[Channels]:
     """Return a strategy of channels: groups, and how many channels each takes and gives.
+
+    Raises
+    ------
+    ValueError
+        If a limit is below 1.
 
     Notes
     -----
     Shrinks to one group of one channel in and one out.
     """
     from hypothesis import strategies as st
+
+    _require_at_least(1, max_groups=max_groups, max_per_group=max_per_group)
 
     def build(groups: int, taken: int, given: int) -> Channels:
         return Channels(groups, groups * taken, groups * given)
@@ -172,8 +223,36 @@ def channels(*, max_groups: int = 3, max_per_group: int = 3) -> SearchStrategy[C
     return st.builds(build, st.integers(1, max_groups), per_group, per_group)
 
 
+def require_output_padding(output_padding: int, stride: int, dilation: int) -> None:
+    """Refuse what a transposed layer cannot have more at the end of an axis.
+
+    Raises
+    ------
+    ValueError
+        If it is negative, or neither smaller than the stride nor than the dilation.
+
+    Examples
+    --------
+    >>> require_output_padding(2, stride=2, dilation=1)
+    Traceback (most recent call last):
+    ValueError: expected output_padding below stride or dilation, got output_padding=2, stride=2 and dilation=1; 1 works
+    """
+    _require_at_least(0, output_padding=output_padding)
+    if output_padding >= max(stride, dilation):
+        raise ValueError(
+            f"expected output_padding below stride or dilation, got output_padding={output_padding}, "
+            f"stride={stride} and dilation={dilation}; {max(stride, dilation) - 1} works"
+        )
+
+
 def batch_sizes() -> SearchStrategy[int]:
     """Return a strategy of batch sizes: 1, 3 and 5 above all, because at 2 different faults look alike."""
     from hypothesis import strategies as st
 
     return st.sampled_from([1, 3, 2, 5])
+
+
+def _require_at_least(least: int, **numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < least:
+            raise ValueError(f"expected {name} to be at least {least}, got {name}={number}")

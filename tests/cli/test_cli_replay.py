@@ -1,4 +1,4 @@
-"""``gradcheck replay`` and ``gradcheck kinds``: one case again, and what there is to verify."""
+"""``gradcheck replay``: one case again."""
 
 from __future__ import annotations
 
@@ -118,11 +118,3 @@ def test_a_suite_that_cannot_be_built_is_an_error_of_the_run(command: Callable[.
 )
 def test_misuse_gets_one_sentence(words: list[str], fragment: str, refused: Callable[..., str]) -> None:
     assert fragment in refused("replay", *words)
-
-
-def test_kinds_are_listed(command: Callable[..., tuple[int, str, str]]) -> None:
-    status, out, _ = command("kinds")
-    row = out.splitlines()[-1].split()
-
-    assert status == 0
-    assert row == ["square", "Square", "2", "one", "entry"]

@@ -124,8 +124,10 @@ def count_conditions(kind, some):
     return counts
 
 
-def unmet(kind, some):
-    return [name for name, count in count_conditions(kind, some).items() if count == 0]
+def useless(kind, some):
+    """Return the conditions that were never met, and those met by every case, which tell as little."""
+    counts = count_conditions(kind, some)
+    return [name for name, count in counts.items() if count == 0], [n for n, c in counts.items() if c == len(some)]
 
 
 def assert_sound(case):
@@ -162,15 +164,21 @@ def test_drawn_cases_build(kind):
 
 
 @every_kind
-def test_corners_and_drawn_cases_meet_every_condition(kind):
-    assert unmet(kind, corner_cases(kind) + drawn_cases(kind, 200)) == []
+def test_corners_and_drawn_cases_meet_every_condition_and_none_by_all(kind):
+    assert useless(kind, corner_cases(kind) + drawn_cases(kind, 200)) == ([], [])
 
 
-def test_an_impossible_condition_is_counted_as_unmet():
-    kind = replace(KINDS["relu"], conditions={"possible": lambda _c, _p: True, "impossible": lambda _c, _p: False})
+def test_conditions_that_tell_nothing_are_found():
+    rank = KINDS["relu"].conditions["rank 1"]
+    kind = replace(
+        KINDS["relu"],
+        conditions={"possible": lambda _c, _p: True, "impossible": lambda _c, _p: False, "rank 1": rank},
+    )
     some = corner_cases(kind)
-    assert unmet(kind, some) == ["impossible"]
-    assert count_conditions(kind, some) == {"possible": len(some), "impossible": 0}
+    assert useless(kind, some) == (["impossible"], ["possible"])
+    counts = count_conditions(kind, some)
+    assert (counts["possible"], counts["impossible"]) == (len(some), 0)
+    assert 0 < counts["rank 1"] < len(some)
 
 
 def test_a_condition_may_hold_in_some_cases_only():

@@ -108,7 +108,7 @@ def test_the_smallest_network_that_is_possible(rng):
         (
             Conv2d(1, 1, 3, padding=1, dilation=3),
             (1, 1, 4, 4),
-            "dilation=3, which reaches over 7, for size=6 with padding=0; it fits from a size of 7 on",
+            "dilation=3, which reaches over 7, for size=4 with padding=2; it fits from a size of 5 on",
         ),
         (MaxPool2d(3), (1, 1, 2, 5), "kernel_size=3"),
         (AvgPool2d(3), (1, 1, 5, 2), "kernel_size=3"),

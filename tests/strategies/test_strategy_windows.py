@@ -1,12 +1,19 @@
-"""Window and channel strategies: what they always give, what they can find, what they shrink to."""
+"""Window and channel strategies: what they always give and never do, what they can find, what they shrink to."""
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import Phase, find, given, settings
+from hypothesis import Phase, assume, find, given, settings
 from hypothesis import strategies as st
 
-from gradcheck.strategies.windows import Channels, Window, batch_sizes, channels, windows
+from gradcheck.strategies.windows import (
+    Channels,
+    Window,
+    batch_sizes,
+    channels,
+    require_output_padding,
+    windows,
+)
 
 SEARCH = settings(database=None, max_examples=5000)
 ANY = settings(SEARCH, phases=[Phase.generate])  # the first that is found, not the smallest
@@ -46,13 +53,11 @@ def test_a_window_fits_and_its_numbers_are_those_of_counting(window):
 
 @given(*[st.integers(1, 7)] * 4, *[st.integers(0, 3)] * 2)
 def test_output_size_and_remainder_are_those_of_counting_for_any_window(size, kernel, stride, dilation, before, after):
+    reach = dilation * (kernel - 1) + 1
+    assume(reach <= size + before + after)
     window = Window(size, kernel, stride, dilation, before, after)
     begins = starts(window)
-    if begins:
-        reach = dilation * (kernel - 1) + 1
-        assert (window.output_size, window.remainder) == (len(begins), size + before + after - begins[-1] - reach)
-    else:
-        assert window.slack < 0
+    assert (window.output_size, window.remainder) == (len(begins), size + before + after - begins[-1] - reach)
 
 
 @given(windows(max_dilation=1, max_kernel=5))
@@ -158,3 +163,77 @@ def test_batches_of_every_size_are_found_and_shrink_to_one():
         3,
         5,
     }
+
+
+# What is impossible
+
+small, any_int = st.integers(1, 6), st.integers(-2, 6)
+
+
+@given(small, small, small, st.integers(1, 3), st.integers(0, 3), st.integers(0, 3), st.booleans())
+def test_a_window_is_refused_if_and_only_if_none_fits(size, kernel, stride, dilation, before, after, ceil):
+    reach = dilation * (kernel - 1) + 1
+    due = size + before + after
+    # In ceil mode a window that starts in the input may be larger than the padded input, by less than a stride.
+    fits = reach <= due or (ceil and reach - due < stride)
+    if fits:
+        assert Window(size, kernel, stride, dilation, before, after, ceil).output_size >= 1
+        return
+    with pytest.raises(ValueError, match="expected a window that fits") as refusal:
+        Window(size, kernel, stride, dilation, before, after, ceil)
+    told = str(refusal.value)
+    assert f"got kernel={kernel} and dilation={dilation} for size={size}, before={before} and after={after}; " in told
+    works = int(told.partition("; size=")[2].removesuffix(" works"))
+    assert Window(works, kernel, stride, dilation, before, after, ceil).output_size == 1
+
+
+@pytest.mark.parametrize("name", ["size", "kernel", "stride", "dilation"])
+@pytest.mark.parametrize("number", [0, -1])
+def test_sizes_below_one_are_refused(name, number):
+    with pytest.raises(ValueError, match=f"^expected {name} to be at least 1, got {name}={number}$"):
+        Window(**{"size": 3, "kernel": 2, name: number})
+
+
+@pytest.mark.parametrize("name", ["before", "after"])
+def test_negative_padding_is_refused(name):
+    with pytest.raises(ValueError, match=f"^expected {name} to be at least 0, got {name}=-1$"):
+        Window(**{"size": 3, "kernel": 2, name: -1})
+
+
+@given(any_int, any_int, any_int)
+def test_channels_that_groups_do_not_divide_are_refused(groups, taken, given_back):
+    if min(groups, taken, given_back) >= 1 and taken % groups == given_back % groups == 0:
+        assert Channels(groups, taken, given_back).groups == groups
+        return
+    with pytest.raises(ValueError, match=r"expected .* got ") as refusal:
+        Channels(groups, taken, given_back)
+    told = str(refusal.value)
+    shown = {f"groups={groups}", f"in_channels={taken}", f"out_channels={given_back}"}
+    assert any(value in told for value in shown)
+    if min(groups, taken, given_back) >= 1:
+        assert all(value in told for value in shown)
+
+
+@given(any_int, small, small)
+def test_output_padding_from_the_stride_and_the_dilation_on_is_refused(more, stride, dilation):
+    if 0 <= more < max(stride, dilation):
+        require_output_padding(more, stride, dilation)
+        return
+    with pytest.raises(ValueError, match=rf"got output_padding={more}\b") as refusal:
+        require_output_padding(more, stride, dilation)
+    if more > 0:
+        assert f"stride={stride} and dilation={dilation}; {max(stride, dilation) - 1} works" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "name", "number", "least"),
+    [
+        *((windows, f"max_{name}", 0, 1) for name in ("output", "kernel", "stride", "dilation")),
+        (windows, "max_padding", -1, 0),
+        (channels, "max_groups", 0, 1),
+        (channels, "max_per_group", -1, 1),
+    ],
+)
+def test_limits_that_leave_nothing_are_refused(strategy, name, number, least):
+    with pytest.raises(ValueError, match=f"^expected {name} to be at least {least}, got {name}={number}$"):
+        strategy(**{name: number})
