@@ -16,19 +16,25 @@ def euler(weight: str, x: str, bias: str | None = None) -> tuple[Law, ...]:
     """
     names = (weight, x, bias) if bias else (weight, x)
 
-    def pair(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001 - every law has this signature
-        return _sum((p[weight] * d[weight]).ravel(), -(p[x] * d[x]).ravel())
-
     def whole(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:
         parts = [(p[weight] * d[weight]).ravel(), -(g * y).ravel()]
         return _sum(*parts, (p[bias] * d[bias]).ravel()) if bias else _sum(*parts)
 
-    formula = f"⟨{weight}, d{weight}⟩ = ⟨{x}, d{x}⟩"
     shift = f" - ⟨{bias}, d{bias}⟩" if bias else ""
     return (
-        Law(f"euler-{weight}-{x}", formula, pair, (weight, x)),
+        equal_shares(weight, x),
         Law(f"euler-{weight}", f"⟨{weight}, d{weight}⟩ = ⟨g, y⟩{shift}", whole, tuple(n for n in names if n != x)),
     )
+
+
+def equal_shares(first: str, second: str) -> Law:
+    """Return Euler's identity of a layer that knows two primals by their product alone."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001 - every law has this signature
+        return _sum((p[first] * d[first]).ravel(), -(p[second] * d[second]).ravel())
+
+    formula = f"⟨{first}, d{first}⟩ = ⟨{second}, d{second}⟩"
+    return Law(f"euler-{first}-{second}", formula, terms, (first, second))
 
 
 def homogeneous(x: str = "x") -> Law:
@@ -84,13 +90,13 @@ def shares_sum(counts: Array | None = None, x: str = "x") -> Law:
     return Law(f"sum-{x}", f"Σ d{x} = Σ g (what falls into the padding left out), per sample and channel", terms, (x,))
 
 
-def rows_sum_to_zero(axis: int, x: str = "x") -> Law:
+def rows_sum_to_zero(axis: int, x: str = "x", over: str = "the classes of each sample") -> Law:
     """Return the law of a softmax along one axis: adding the same to all its logits changes nothing."""
 
     def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
         return np.moveaxis(d[x], axis, -1)
 
-    return Law(f"zero-sum-{x}", f"Σ d{x} = 0 over the classes of each sample", terms, (x,))
+    return Law(f"zero-sum-{x}", f"Σ d{x} = 0 over {over}", terms, (x,))
 
 
 def _sum(*parts: Array) -> Array:
