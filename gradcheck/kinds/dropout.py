@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import homogeneous
 from gradcheck.kinds.windowed import value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -83,5 +84,6 @@ DROPOUT = Kind(
         "batch ≥ 3": lambda c, _: c.shape[0] >= 3,
         **value_conditions(),
     },
+    laws=lambda _: (homogeneous(),),
     layers=(Dropout,),
 )

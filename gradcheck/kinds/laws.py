@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from gradcheck.subject import Array, Arrays, Law
+
+#: Makes a matrix of an array: what is normalised together is a row.
+Rows: TypeAlias = Callable[[Array], Array]
 
 
 def euler(weight: str, x: str, bias: str | None = None) -> tuple[Law, ...]:
@@ -37,13 +41,22 @@ def equal_shares(first: str, second: str) -> Law:
     return Law(f"euler-{first}-{second}", formula, terms, (first, second))
 
 
-def homogeneous(x: str = "x") -> Law:
-    """Return Euler's identity of a layer with ``f(t·x) = t·f(x)`` for t > 0."""
+def homogeneous(x: str = "x", degree: int = 1) -> Law:
+    """Return Euler's identity of a layer with ``f(t·x) = tⁿ·f(x)`` for t > 0, n being its degree."""
 
     def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:
-        return _sum((p[x] * d[x]).ravel(), -(g * y).ravel())
+        return _sum((p[x] * d[x]).ravel(), -degree * np.asarray(g * y).ravel())
 
-    return Law(f"euler-{x}", f"⟨{x}, d{x}⟩ = ⟨g, y⟩", terms, (x,))
+    return Law(f"euler-{x}", f"⟨{x}, d{x}⟩ = {degree if degree > 1 else ''}⟨g, y⟩", terms, (x,))
+
+
+def homogeneous_jointly(*names: str) -> Law:
+    """Return Euler's identity of a layer with ``f(t·x, t·x2) = t·f(x, x2)`` for t > 0."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:
+        return _sum(*((p[name] * d[name]).ravel() for name in names), -np.asarray(g * y).ravel())
+
+    return Law("euler", f"{' + '.join(f'⟨{name}, d{name}⟩' for name in names)} = ⟨g, y⟩", terms, names)
 
 
 def linear_in_weight(config: Any) -> tuple[Law, ...]:
@@ -53,14 +66,30 @@ def linear_in_weight(config: Any) -> tuple[Law, ...]:
     return (*euler("weight", "x", "bias"), bias_is_summed("bias", 1))
 
 
-def bias_is_summed(bias: str, axis: int) -> Law:
-    """Return the law of a bias that is added along one axis of the output: its gradient sums g over all others."""
+def bias_is_summed(bias: str, *axes: int) -> Law:
+    """Return the law of a bias that is added along axes of the output: its gradient sums g over all others."""
 
     def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
-        by_channel = np.moveaxis(g, axis, 0)
-        return np.concatenate([d[bias][:, None], -by_channel.reshape(len(by_channel), -1)], axis=1)
+        return np.concatenate([d[bias].reshape(-1, 1), -_by_entry(g, axes)], axis=1)
 
     return Law(f"sum-{bias}", f"d{bias} is g, summed over all axes but that of {bias}", terms, (bias,))
+
+
+def linear_in_parameters(names: tuple[str, ...], *axes: int) -> Law:
+    """Return Euler's identity, entry by entry, of parameters that lie along axes of the output: ``y = Σ p·∂y/∂p``."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:
+        own = [(p[name] * d[name]).reshape(-1, 1) for name in names]
+        return np.concatenate([*own, -_by_entry(g * y, axes)], axis=1)
+
+    formula = f"{' + '.join(f'{name}·d{name}' for name in names)} = g·y, summed over all axes but theirs"
+    return Law(f"euler-{names[0]}", formula, terms, names)
+
+
+def _by_entry(array: Array, axes: tuple[int, ...]) -> Array:
+    """Return a matrix with a row for each place along the axes."""
+    front = np.moveaxis(array, axes, range(len(axes)))
+    return front.reshape(int(np.prod(front.shape[: len(axes)])), -1)
 
 
 def moves(x: str = "x") -> Law:
@@ -70,6 +99,24 @@ def moves(x: str = "x") -> Law:
         return np.stack([d[x].ravel(), -np.asarray(g).ravel()], axis=1)
 
     return Law(f"moves-{x}", f"d{x} is g in another shape", terms, (x,))
+
+
+def joins(names: tuple[str, ...], axis: int) -> Law:
+    """Return the law of a layer that joins its inputs along an axis: their gradients, so joined, are the cotangent."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
+        return np.stack([np.concatenate([d[name] for name in names], axis), -g], axis=-1)
+
+    return Law("moves", f"{', '.join(f'd{name}' for name in names)}, joined along the axis, are g", terms, names)
+
+
+def adds(x: str = "x", times: int = 1) -> Law:
+    """Return the law of what is added to the output, so many times, wherever broadcasting repeats it to."""
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
+        return _sum(d[x].ravel(), -times * np.asarray(g).ravel())
+
+    return Law(f"sum-{x}", f"Σ d{x} = {times if times > 1 else ''}Σ g", terms, (x,))
 
 
 def shares_sum(counts: Array | None = None, x: str = "x") -> Law:
@@ -92,9 +139,14 @@ def shares_sum(counts: Array | None = None, x: str = "x") -> Law:
 
 def rows_sum_to_zero(axis: int, x: str = "x", over: str = "the classes of each sample") -> Law:
     """Return the law of a softmax along one axis: adding the same to all its logits changes nothing."""
+    return sums_to_zero(lambda array: np.moveaxis(array, axis, -1), over, x)
+
+
+def sums_to_zero(rows: Rows, over: str, x: str = "x") -> Law:
+    """Return the law of a layer to which adding the same to all entries of a row of x changes nothing."""
 
     def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001
-        return np.moveaxis(d[x], axis, -1)
+        return rows(d[x])
 
     return Law(f"zero-sum-{x}", f"Σ d{x} = 0 over {over}", terms, (x,))
 
