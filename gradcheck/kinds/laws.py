@@ -59,6 +59,20 @@ def homogeneous_jointly(*names: str) -> Law:
     return Law("euler", f"{' + '.join(f'⟨{name}, d{name}⟩' for name in names)} = ⟨g, y⟩", terms, names)
 
 
+def balanced(before: str, after: str) -> Law:
+    """Return Euler's identity of two linear layers with nothing but ReLU and pooling between them.
+
+    Both sides are ⟨h, dh⟩, for h the output of the one and for h the input of the other.
+    """
+    names, taken = (f"{before}.weight", f"{before}.bias"), f"{after}.weight"
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:  # noqa: ARG001 - every law has this signature
+        return _sum(*((p[name] * d[name]).ravel() for name in names), -(p[taken] * d[taken]).ravel())
+
+    formula = f"{' + '.join(f'⟨{name}, d{name}⟩' for name in names)} = ⟨{taken}, d{taken}⟩"
+    return Law(f"balance-{before}-{after}", formula, terms, (*names, taken))
+
+
 def linear_in_weight(config: Any) -> tuple[Law, ...]:
     """Return the laws of a layer with x, a weight and, where its config says so, a bias for each channel (axis 1)."""
     if not config.bias:

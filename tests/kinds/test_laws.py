@@ -11,11 +11,25 @@ from gradcheck.checks.laws import check_law
 from gradcheck.checks.probe import Probe
 from gradcheck.checks.setting import Setting
 from gradcheck.kinds import KINDS
+from gradcheck.kinds.activations import LeakyReLUConfig, SoftmaxConfig
 from gradcheck.kinds.attention import AttentionConfig
-from gradcheck.kinds.channel_normalization import BatchNormConfig, GroupNormConfig, InstanceNormConfig
+from gradcheck.kinds.bilinear import BilinearConfig
+from gradcheck.kinds.channel_normalization import (
+    BatchNormConfig,
+    BatchNormEvalConfig,
+    GroupNormConfig,
+    InstanceNormConfig,
+    LocalResponseNormConfig,
+    running_statistics,
+)
+from gradcheck.kinds.dropout import DropoutConfig
+from gradcheck.kinds.embedding import EmbeddingConfig
 from gradcheck.kinds.kind import Case
-from gradcheck.kinds.normalization import LayerNormConfig
-from gradcheck.kinds.shape import BroadcastConfig
+from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig
+from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
+from gradcheck.kinds.normalization import LayerNormConfig, RMSNormConfig
+from gradcheck.kinds.residual import ResidualBlockConfig
+from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
 
 LAWFUL = [name for name, kind in KINDS.items() if any(map(kind.laws, kind.corners))]
 DRAWING = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
@@ -156,6 +170,25 @@ def softmax_without_row_sum(c, p, y, g, d):
     return {**d, "q": slopes @ p["k"], "k": slopes.swapaxes(2, 3) @ p["q"]}
 
 
+def root_constant(c, p, _y, g, d):
+    return {**d, "x": g * p["gamma"] / np.sqrt((p["x"] ** 2).mean(axis=-1, keepdims=True) + c.eps)}
+
+
+def running_root_missing(c, _p, _y, _g, d):
+    variance = running_statistics(c)[1]
+    return {**d, "x": d["x"] * np.sqrt(variance + c.eps).reshape(-1, *[1] * len(c.size))}
+
+
+def windows_constant(c, p, y, g, _d):
+    return {"x": g * np.divide(y, p["x"])}
+
+
+def repeated_rows_assigned(c, p, _y, g, _d):
+    wrong = np.zeros_like(p["weight"])
+    wrong[list(c.rows)] = g.reshape(-1, c.embedding_dim)
+    return {"weight": wrong}
+
+
 NORMS = [
     ("layer_norm", LayerNormConfig((3,), (7,)), by_sample),
     ("batch_norm", BatchNormConfig(3, 2, (5, 4)), by_channel),
@@ -188,6 +221,92 @@ FAULTS = {
         AttentionConfig(3, 2, 3, 4, 5, 2, 1),
         scaled("v", lambda c: 1 / c.group),
         {"sum-v", "euler-v"},
+    ),
+    "rms_norm: root constant": ("rms_norm", RMSNormConfig((3,), (7,)), root_constant, {"scale-x"}),
+    "batch_norm_eval: 1/σ missing": (
+        "batch_norm_eval",
+        BatchNormEvalConfig(3, 2, (5, 4), statistics_seed=2),
+        running_root_missing,
+        {"scale-x"},
+    ),
+    "local_response_norm: windows constant": (
+        "local_response_norm",
+        LocalResponseNormConfig((3, 7, 2), 5, 0.5),
+        windows_constant,
+        {"scale-x"},
+    ),
+    "softmax: diagonal alone": (
+        "softmax",
+        SoftmaxConfig((3, 2, 5, 4), 1),
+        lambda _c, _p, y, g, _d: {"x": y * (1 - y) * g},
+        {"zero-sum-x"},
+    ),
+    "log_softmax: over another axis": (
+        "log_softmax",
+        SoftmaxConfig((5, 4), 0),
+        lambda _c, _p, y, g, _d: {"x": g - np.exp(y) * g.sum(axis=1, keepdims=True)},
+        {"zero-sum-x"},
+    ),
+    "leaky_relu: masked by its output": (
+        "leaky_relu",
+        LeakyReLUConfig((3, 2, 5, 4), -0.5),
+        lambda c, _p, y, g, _d: {"x": np.where(y > 0, g, c.negative_slope * g)},
+        {"euler-x"},
+    ),
+    "dropout: mask missing": (
+        "dropout",
+        DropoutConfig((3, 7), 0.3),
+        lambda c, _p, _y, g, _d: {"x": g / (1 - c.p)},
+        {"euler-x"},
+    ),
+    "embedding: repeated rows assigned": (
+        "embedding",
+        EmbeddingConfig(4, 3, (5,), (3, 1, 3, 3, 1)),
+        repeated_rows_assigned,
+        {"euler-weight", "sum-weight"},
+    ),
+    "bilinear: inputs exchanged": (
+        "bilinear",
+        BilinearConfig((5,), 3, 3, 3),
+        swapped("x", "x2"),
+        {"euler-weight-x", "euler-weight-x2"},
+    ),
+    "reshape: by columns": (
+        "reshape",
+        ReshapeConfig((3, 4), (4, 3)),
+        lambda c, _p, _y, g, _d: {"x": g.reshape(c.shape, order="F")},
+        {"moves-x"},
+    ),
+    "concat: pieces exchanged": ("concat", ConcatConfig((3, 3), (3,), 0), swapped("x", "x2"), {"moves"}),
+    "mean_squared_error: factor 2 missing": (
+        "mean_squared_error",
+        ElementwiseLossConfig((3, 7), "mean", 1),
+        scaled("x", lambda _: 0.5),
+        {"scale-x"},
+    ),
+    "cross_entropy: not divided by N": (
+        "cross_entropy",
+        CrossEntropyConfig(7, (3, 0, 6)),
+        scaled("x", lambda c: len(c.targets)),
+        {"scale-x"},
+    ),
+    "sequential: mean over the batch in the first bias": (
+        "sequential",
+        SequentialConfig(3, 2, 3, (7, 6), (3, 2), "mean", (2, 2), 4),
+        scaled("conv.bias", lambda c: 1 / c.batch),
+        {"balance-conv-affine", "euler"},
+    ),
+    "five_layer_cnn: mean over the batch in the second weight": (
+        "five_layer_cnn",
+        FiveLayerCNNConfig((1, 0), "mean", 12, (2, 3), 3, 3, "none"),
+        scaled("c3.weight", lambda _: 1 / 2),
+        {"balance-c1-c3", "balance-c3-o5"},
+    ),
+    "residual_block: the shortcut forgotten": (
+        "residual_block",
+        ResidualBlockConfig(3, 2, 2, (4, 5)),
+        lambda _c, _p, y, g, d: {**d, "x": d["x"] - g * (y > 0)},
+        {"euler"},
     ),
     "add: mean over what is repeated": (
         "add",
