@@ -29,10 +29,13 @@ def of_torch(inputs, g, **options):
 
 
 def options_of(config):
-    """Return the options of torch for a configuration; its is_causal has no bottom-right, and goes with no mask."""
+    """Return the options of torch for a configuration.
+
+    Its is_causal has no bottom-right, goes with no mask, and with a negative scale gives NaN (torch 2.13, CPU).
+    """
     scale = config.scale[0] if config.scale else None
     options = {"scale": scale, "enable_gqa": config.group > 1}
-    if config.mask is None and config.causal in ("none", "top-left"):
+    if config.mask is None and (config.causal == "none" or (config.causal == "top-left" and (scale or 1) > 0)):
         return options | {"is_causal": config.causal == "top-left"}
     ones = torch.ones(config.len_q, config.len_k, dtype=torch.bool)
     offset = {"none": config.len_k, "top-left": 0, "bottom-right": config.len_k - config.len_q}[config.causal]
@@ -40,7 +43,7 @@ def options_of(config):
     return options | {"attn_mask": mask.expand(config.score_shape)}
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(cases)
 def test_outputs_and_gradients_are_those_of_torch(case):
     primals = case.primals()
