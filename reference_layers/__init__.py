@@ -15,6 +15,7 @@ from reference_layers.activations import (
 )
 from reference_layers.affine import Affine, Bilinear
 from reference_layers.arithmetic import Add, Multiply
+from reference_layers.attention import ScaledDotProductAttention
 from reference_layers.channel_normalization import BatchNorm, GroupNorm, InstanceNorm
 from reference_layers.conv import Conv1d, Conv2d, Conv3d, TrueConv2d
 from reference_layers.conv_transpose import ConvTranspose2d
@@ -78,6 +79,7 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "ResNet",
     "Reshape",
     "ResidualBlock",
+    "ScaledDotProductAttention",
     "Sequential",
     "ShapeError",
     "SiLU",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck.kinds.activations import ACTIVATIONS
 from gradcheck.kinds.affine import AFFINE
+from gradcheck.kinds.attention import ATTENTION
 from gradcheck.kinds.bilinear import BILINEAR
 from gradcheck.kinds.channel_normalization import (
     BATCH_NORM,
@@ -69,6 +70,7 @@ _REGISTERED = (
     INSTANCE_NORM,
     LOCAL_RESPONSE_NORM,
     DROPOUT,
+    ATTENTION,
     SEQUENTIAL,
     RESIDUAL_BLOCK,
     FIVE_LAYER_CNN,

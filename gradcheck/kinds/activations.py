@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import homogeneous, rows_sum_to_zero
 from gradcheck.kinds.windowed import Condition, shape_conditions, tile_conditions, value_conditions
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
@@ -173,6 +174,7 @@ def _normalized(name: str, layer: type) -> Kind:
         primals=_primals,
         build=_along_axis_builder(layer),
         conditions=_softmax_conditions(),
+        laws=lambda config: (rows_sum_to_zero(config.axis, over="each row"),),
         layers=(layer,),
     )
 
@@ -199,6 +201,7 @@ LEAKY_RELU = Kind(
         "slope > 1": lambda c, _: c.negative_slope > 1,
         **_conditions(),
     },
+    laws=lambda _: (homogeneous(),),
     layers=(LeakyReLU,),
 )
 

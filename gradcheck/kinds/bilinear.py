@@ -9,9 +9,10 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import bias_is_summed, equal_shares, euler
 from gradcheck.kinds.windowed import parameter, rank_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import Bilinear
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ def _build(config: BilinearConfig, primals: Arrays) -> Subject:
     return from_reference(layer, primals, input_name=inputs, traits=[Trait("batch-separable", inputs)])
 
 
+def _laws(config: BilinearConfig) -> tuple[Law, ...]:
+    laws = (*euler("weight", "x", "bias" if config.bias else None), equal_shares("weight", "x2"))
+    return (*laws, bias_is_summed("bias", -1)) if config.bias else laws
+
+
 BILINEAR = Kind(
     name="bilinear",
     config=BilinearConfig,
@@ -80,5 +86,6 @@ BILINEAR = Kind(
         "batch ≥ 3": lambda c, _: c.batch_shape[0] >= 3,
         **value_conditions(),
     },
+    laws=_laws,
     layers=(Bilinear,),
 )

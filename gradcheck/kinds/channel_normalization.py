@@ -13,16 +13,18 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.normalization import (
+    affine_laws,
     affine_parameters,
     epsilons,
     has_uneven_beta,
     holding,
     norm_conditions,
+    norm_laws,
     scale_conditions,
 )
 from gradcheck.kinds.windowed import Condition, value_conditions
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import BatchNorm, GroupNorm, InstanceNorm, LocalResponseNorm
 
 if TYPE_CHECKING:
@@ -228,6 +230,43 @@ def _by_instance(config: InstanceNormConfig, x: Array) -> Array:
     return x.reshape(config.batch * config.channels, -1)
 
 
+def _batch_norm_laws(config: BatchNormConfig) -> tuple[Law, ...]:
+    return norm_laws(config, partial(_by_channel, config), 1)
+
+
+def _group_norm_laws(config: GroupNormConfig) -> tuple[Law, ...]:
+    return norm_laws(config, partial(_by_group, config), 1)
+
+
+def _instance_norm_laws(config: InstanceNormConfig) -> tuple[Law, ...]:
+    return norm_laws(config, partial(_by_instance, config), 1)
+
+
+def _batch_norm_eval_laws(config: BatchNormEvalConfig) -> tuple[Law, ...]:
+    middle = running_statistics(config)[0][:, None]
+
+    def terms(p: Arrays, y: Array, g: Array, d: Arrays) -> Array:
+        x, dx, given, g_y = (_by_channel(config, array) for array in (p["x"], d["x"], g, g * y))
+        beta = p["beta"][:, None] * given if config.affine else 0 * given
+        return np.concatenate([(x - middle) * dx, -g_y, beta], axis=1)
+
+    linear = Law("scale-x", "⟨x - running mean, dx⟩ = ⟨g, y - beta⟩ in each channel", terms, ("x",))
+    return (linear, *affine_laws(1)) if config.affine else (linear,)
+
+
+def _local_response_norm_laws(config: LocalResponseNormConfig) -> tuple[Law, ...]:
+    before, after = config.size // 2, (config.size - 1) // 2
+
+    def terms(p: Arrays, y: Array, g: Array, d: Arrays) -> Array:
+        squares = np.pad(p["x"] ** 2, [(0, 0), (before, after), *[(0, 0)] * (y.ndim - 2)])
+        sums = config.alpha / config.size * np.lib.stride_tricks.sliding_window_view(squares, config.size, 1).sum(-1)
+        share = 1 - 2 * config.beta * sums / (config.k + sums)
+        return np.moveaxis(np.concatenate([p["x"] * d["x"], -share * g * y], axis=1), 1, -1)
+
+    formula = "⟨x, dx⟩ = ⟨g, (1 - 2β(D - k)/D)·y⟩ over the channels, where y = x / D^β"
+    return (Law("scale-x", formula, terms, ("x",)),)
+
+
 BATCH_NORM = Kind(
     name="batch_norm",
     config=BatchNormConfig,
@@ -251,6 +290,7 @@ BATCH_NORM = Kind(
         **norm_conditions(_by_channel),
         **_channel_conditions(),
     },
+    laws=_batch_norm_laws,
     layers=(BatchNorm,),
 )
 
@@ -277,6 +317,7 @@ BATCH_NORM_EVAL = Kind(
         **scale_conditions(),
         **_channel_conditions(),
     },
+    laws=_batch_norm_eval_laws,
     layers=(BatchNorm,),
 )
 
@@ -308,6 +349,7 @@ GROUP_NORM = Kind(
         **norm_conditions(_by_group),
         **_channel_conditions(),
     },
+    laws=_group_norm_laws,
     layers=(GroupNorm,),
 )
 
@@ -328,6 +370,7 @@ INSTANCE_NORM = Kind(
     primals=_primals,
     build=_build_instance_norm,
     conditions={**norm_conditions(_by_instance), **_channel_conditions()},
+    laws=_instance_norm_laws,
     layers=(InstanceNorm,),
 )
 
@@ -365,5 +408,6 @@ LOCAL_RESPONSE_NORM = Kind(
         "batch ≥ 3": lambda c, _: c.shape[0] >= 3,
         **value_conditions(),
     },
+    laws=_local_response_norm_laws,
     layers=(LocalResponseNorm,),
 )

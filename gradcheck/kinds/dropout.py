@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import homogeneous
 from gradcheck.kinds.windowed import shape_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -80,5 +81,6 @@ DROPOUT = Kind(
         "a zero is kept": lambda c, p: bool(((p["x"] == 0) & _kept(c)).any()),
         **value_conditions(),
     },
+    laws=lambda _: (homogeneous(),),
     layers=(Dropout,),
 )

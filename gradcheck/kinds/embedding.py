@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import homogeneous
 from gradcheck.kinds.windowed import parameter
 from gradcheck.strategies.values import Regime
-from gradcheck.subject import Array, Arrays, Pullback, Subject
+from gradcheck.subject import Array, Arrays, Law, Pullback, Subject
 from reference_layers import Embedding
 
 if TYPE_CHECKING:
@@ -92,6 +93,19 @@ def _is_shared(config: EmbeddingConfig) -> bool:
     return len(set(different)) < len(different)
 
 
+def _laws(config: EmbeddingConfig) -> tuple[Law, ...]:
+    """Return the laws of rows that are copied, but for the padding row, wherever they are asked for."""
+    copied = np.array(config.rows) != config.padding_row
+
+    def terms(p: Arrays, y: Array, g: Array, d: Arrays) -> Array:  # noqa: ARG001 - every law has this signature
+        return np.concatenate([d["weight"], -g.reshape(-1, config.embedding_dim)[copied]]).T
+
+    rows = Law(
+        "sum-weight", "Σ dweight over the rows = Σ g over the indices (those of padding left out)", terms, ("weight",)
+    )
+    return homogeneous("weight"), rows
+
+
 EMBEDDING = Kind(
     name="embedding",
     config=EmbeddingConfig,
@@ -138,5 +152,6 @@ EMBEDDING = Kind(
     },
     # Rows are copied, whatever they hold: other values would show nothing more.
     regimes=("normal", "integers"),
+    laws=_laws,
     layers=(Embedding,),
 )

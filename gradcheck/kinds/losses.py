@@ -13,7 +13,7 @@ from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.windowed import Condition, shape_conditions, value_conditions
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject
+from gradcheck.subject import Array, Arrays, Law, Subject
 from reference_layers import BinaryCrossEntropyWithLogits, CrossEntropy, Huber, MeanSquaredError, softmax
 
 if TYPE_CHECKING:
@@ -109,6 +109,23 @@ def _build_huber(config: HuberConfig, primals: Arrays) -> Subject:
     return from_reference(Huber(config.reduction, config.delta), primals, config.targets)
 
 
+def _cross_entropy_laws(config: CrossEntropyConfig) -> tuple[Law, ...]:
+    count = len(config.targets)
+
+    def terms(p: Arrays, y: Array, g: Array, d: Arrays) -> Array:  # noqa: ARG001 - every law has this signature
+        each = np.broadcast_to(g / count if config.reduction == "mean" else g, count)
+        return np.concatenate([p["x"] * d["x"], each[:, None]], axis=1)
+
+    return (Law("scale-x", "⟨x, dx⟩ = -g for each sample, /N in a mean: log(t·x) = log t + log x", terms, ("x",)),)
+
+
+def _mean_squared_error_laws(config: ElementwiseLossConfig) -> tuple[Law, ...]:
+    def terms(p: Arrays, y: Array, g: Array, d: Arrays) -> Array:
+        return np.append((p["x"] - config.targets) * d["x"], -2 * g * y)
+
+    return (Law("scale-x", "⟨x - target, dx⟩ = 2⟨g, y⟩", terms, ("x",)),)
+
+
 def _reductions() -> Mapping[str, Condition]:
     def of(reduction: Reduction) -> Condition:
         return lambda c, _: c.reduction == reduction
@@ -168,6 +185,7 @@ CROSS_ENTROPY = Kind(
     },
     # The softmax of large logits rounds to 0, where the loss is infinite.
     regimes=("normal", "integers", "zeros", "near_ties", "tiny", "offset"),
+    laws=_cross_entropy_laws,
     layers=(CrossEntropy,),
 )
 
@@ -182,6 +200,7 @@ MEAN_SQUARED_ERROR = Kind(
         "an error of exactly 0": lambda c, p: bool((p["x"] == c.targets).any()),
         **_elementwise_conditions(),
     },
+    laws=_mean_squared_error_laws,
     layers=(MeanSquaredError,),
 )
 

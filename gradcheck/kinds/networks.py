@@ -9,10 +9,11 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import balanced, equal_shares, homogeneous_jointly, sums_to_zero
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.strategies.windows import Window
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import (
     Affine,
     AvgPool2d,
@@ -163,6 +164,27 @@ def digits_subject(count: int = 16, pool: Literal["mean", "max"] = "mean", seed:
     return from_reference(network, primals, labels, name=name, reproduce="gradcheck verify --seed {seed}")
 
 
+def _sequential_laws(config: SequentialConfig) -> tuple[Law, ...]:  # noqa: ARG001 - every kind has this signature
+    return (
+        equal_shares("conv.weight", "x"),
+        balanced("conv", "affine"),
+        homogeneous_jointly("x", "conv.bias", "affine.bias"),
+    )
+
+
+def _five_layer_laws(config: FiveLayerCNNConfig) -> tuple[Law, ...]:  # noqa: ARG001
+    def over_classes(array: Array) -> Array:
+        return array.T
+
+    return (
+        equal_shares("c1.weight", "x"),
+        balanced("c1", "c3"),
+        balanced("c3", "o5"),
+        sums_to_zero(over_classes, "the classes", "o5.weight"),
+        sums_to_zero(over_classes, "the classes", "o5.bias"),
+    )
+
+
 SEQUENTIAL = Kind(
     name="sequential",
     config=SequentialConfig,
@@ -183,6 +205,7 @@ SEQUENTIAL = Kind(
         "batch ≥ 3": lambda c, _: c.batch >= 3,
         **value_conditions(),
     },
+    laws=_sequential_laws,
     layers=(Sequential,),
 )
 
@@ -210,5 +233,6 @@ FIVE_LAYER_CNN = Kind(
         "exact zeros in x": lambda _, primals: bool((primals["x"] == 0).any()),
     },
     regimes=("normal", "zeros"),
+    laws=_five_layer_laws,
     layers=(FiveLayerCNN,),
 )

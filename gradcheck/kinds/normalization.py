@@ -12,9 +12,10 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import Rows, bias_is_summed, linear_in_parameters, sums_to_zero
 from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import LayerNorm, RMSNorm
 
 if TYPE_CHECKING:
@@ -102,6 +103,41 @@ def affine_parameters(affine: bool, shape: tuple[int, ...], rng: np.random.Gener
     return {name: rng.standard_normal(shape) for name in ("gamma", "beta")} if affine else {}
 
 
+def norm_laws(config: Any, rows: Rows, *axes: int) -> tuple[Law, ...]:
+    """Return the laws of a layer that normalises rows by mean and variance, gamma and beta lying along `axes`."""
+    together = sums_to_zero(rows, "what is normalised together"), scaled_as_eps_lets(rows, config.eps, axes)
+    return (*together, *affine_laws(*axes)) if config.affine else together
+
+
+def affine_laws(*axes: int) -> tuple[Law, ...]:
+    """Return the laws of gamma and beta that lie along `axes`."""
+    return linear_in_parameters(("gamma", "beta"), *axes), bias_is_summed("beta", *axes)
+
+
+def scaled_as_eps_lets(rows: Rows, eps: float, axes: tuple[int, ...] = (), *, centred: bool = True) -> Law:
+    """Return the law of x divided by the root of its variance (or mean square) and ε: what its scale still changes.
+
+    The derivative of ``t·x / √(t²·v + ε)`` by t is, at 1, the ``ε/(v + ε)``th part of the value.
+    """
+    formula = "⟨x - mean, dx⟩ = ε/(variance + ε)·⟨g, y - beta⟩" if centred else "⟨x, dx⟩ = ε/(mean square + ε)·⟨g, y⟩"
+
+    def terms(p: Arrays, y: Any, g: Any, d: Arrays) -> Array:
+        x = rows(p["x"])
+        if centred:
+            x = x - x.mean(axis=1, keepdims=True)
+        share = eps / ((x * x).mean(axis=1, keepdims=True) + eps)
+        beta = share * rows(g * _beta(p, axes, y.ndim))
+        return np.concatenate([x * rows(d["x"]), -share * rows(g * y), beta], axis=1)
+
+    return Law("scale-x", f"{formula} over what is normalised together", terms, ("x",))
+
+
+def _beta(primals: Arrays, axes: tuple[int, ...], ndim: int) -> Any:
+    """Return beta, if there is one, with axes of size 1 for all that it does not lie along."""
+    others = set(range(ndim)) - {axis % ndim for axis in axes}
+    return np.expand_dims(primals["beta"], tuple(others)) if "beta" in primals else 0.0
+
+
 def _near(squares: Array, eps: float) -> bool:
     return bool(((squares > eps / 10) & (squares < 10 * eps)).any())
 
@@ -154,6 +190,15 @@ def _rows(config: LayerNormConfig | RMSNormConfig, x: Array) -> Array:
     return x.reshape(-1, math.prod(config.normalized_shape))
 
 
+def _layer_norm_laws(config: LayerNormConfig) -> tuple[Law, ...]:
+    return norm_laws(config, partial(_rows, config), *range(-len(config.normalized_shape), 0))
+
+
+def _rms_norm_laws(config: RMSNormConfig) -> tuple[Law, ...]:
+    root = scaled_as_eps_lets(partial(_rows, config), config.eps, centred=False)
+    return root, linear_in_parameters(("gamma",), *range(-len(config.normalized_shape), 0))
+
+
 def _shape_conditions() -> Mapping[str, Condition]:
     return {
         **rank_conditions(lambda c: len(c.batch_shape) + len(c.normalized_shape), 2, 3, 4),
@@ -195,6 +240,7 @@ LAYER_NORM = Kind(
         "no affine": lambda c, _: not c.affine,
         **value_conditions(),
     },
+    laws=_layer_norm_laws,
     layers=(LayerNorm,),
 )
 
@@ -222,5 +268,6 @@ RMS_NORM = Kind(
         "a row of zeros": lambda c, p: bool((_rows(c, p["x"]) == 0).all(axis=1).any()),
         **value_conditions(),
     },
+    laws=_rms_norm_laws,
     layers=(RMSNorm,),
 )

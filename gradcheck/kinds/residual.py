@@ -9,9 +9,10 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import balanced, homogeneous_jointly
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import BatchNorm, Conv2d, ReLU, ResidualBlock, Sequential
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ def _build(config: ResidualBlockConfig, primals: Arrays) -> Subject:
     return from_reference(config.block, primals, traits=traits)
 
 
+def _laws(config: ResidualBlockConfig) -> tuple[Law, ...]:
+    if config.normalised:
+        return ()
+    beside = () if config.is_identity else ("shortcut.conv.bias",)
+    whole = homogeneous_jointly("x", "body.conv1.bias", "body.conv2.bias", *beside)
+    return balanced("body.conv1", "body.conv2"), whole
+
+
 RESIDUAL_BLOCK = Kind(
     name="residual_block",
     config=ResidualBlockConfig,
@@ -106,5 +115,6 @@ RESIDUAL_BLOCK = Kind(
         "batch ≥ 3": lambda c, _: c.batch >= 3,
         **value_conditions(),
     },
+    laws=_laws,
     layers=(ResidualBlock,),
 )

@@ -11,10 +11,11 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.laws import adds, equal_shares, homogeneous, homogeneous_jointly, joins, moves
 from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, shape_conditions, value_conditions
 from gradcheck.strategies.shapes import broadcastable_pairs, shapes
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from reference_layers import Add, Concat, Multiply, Reshape
 
 if TYPE_CHECKING:
@@ -159,6 +160,16 @@ def _broadcast_traits(config: BroadcastConfig) -> list[Trait]:
     return [Trait("batch-separable", ("x2",))] if full[1] and not full[0] else []
 
 
+def _add_laws(config: BroadcastConfig) -> tuple[Law, ...]:
+    if config.twice:
+        return homogeneous(), adds("x", 2)
+    return homogeneous_jointly("x", "x2"), adds("x"), adds("x2")
+
+
+def _multiply_laws(config: BroadcastConfig) -> tuple[Law, ...]:
+    return (homogeneous(degree=2),) if config.twice else (homogeneous(), equal_shares("x", "x2"))
+
+
 def _added(small: tuple[int, ...], out: tuple[int, ...]) -> bool:
     """Whether broadcasting to that shape adds axes."""
     return len(small) < len(out)
@@ -231,6 +242,7 @@ RESHAPE = Kind(
         **shape_conditions(),
         **value_conditions(),
     },
+    laws=lambda _: (moves(),),
     layers=(Reshape,),
 )
 
@@ -262,6 +274,7 @@ CONCAT = Kind(
         **rank_conditions(lambda c: len(c.beside) + 1, 1, 2, 3, 4),
         **value_conditions(),
     },
+    laws=lambda config: (joins(tuple(config.shapes), config.axis),),
     layers=(Concat,),
 )
 
@@ -273,6 +286,7 @@ ADD = Kind(
     primals=_broadcast_primals,
     build=_build_add,
     conditions=_broadcast_conditions(),
+    laws=_add_laws,
     layers=(Add,),
 )
 
@@ -284,6 +298,7 @@ MULTIPLY = Kind(
     primals=_broadcast_primals,
     build=_build_multiply,
     conditions=_broadcast_conditions(),
+    laws=_multiply_laws,
     layers=(Multiply,),
 )
 

@@ -550,7 +550,9 @@ def test_every_law_of_a_kind_is_broken_by_a_gradient_scaled(name):
     given = suite.subject(case)
     broken = set()
     for primal in given.primals:
-        wrong = spoiled(given.vjp, lambda gradients, primal=primal: {**gradients, primal: gradients[primal] + 1.0})
+        wrong = spoiled(
+            given.vjp, lambda gradients, primal=primal: {**gradients, primal: 1.5 * gradients[primal] + 1.0}
+        )
         report = gradcheck.check(
             gradcheck.Subject("wrong", given.primals, wrong, given.forward, given.traits, laws=given.laws)
         )

@@ -13,6 +13,7 @@ from gradcheck.checks.probe import Probe
 from gradcheck.kinds import KINDS, default_items, find_kind
 from gradcheck.kinds.activations import ActivationConfig, ELUConfig, GELUConfig, LeakyReLUConfig, SoftmaxConfig
 from gradcheck.kinds.affine import AffineConfig
+from gradcheck.kinds.attention import AttentionConfig
 from gradcheck.kinds.bilinear import BilinearConfig
 from gradcheck.kinds.channel_normalization import (
     BatchNormConfig,
@@ -82,6 +83,7 @@ SMALLEST = {
     "instance_norm": InstanceNormConfig(1, 1, (3,), 1e-5, affine=False),
     "local_response_norm": LocalResponseNormConfig((1, 1), 1, 1e-4, 0.75, 1.0),
     "dropout": DropoutConfig((1,), 0.0, training=False, seed=0),
+    "attention": AttentionConfig(1, 1, 1, 1, 1, 1, 1, "none", (), (), 0),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
 }
@@ -248,7 +250,7 @@ def test_no_parameter_is_zero_or_constant(kind):
         for regime in kind.regimes:
             draws = [Case(kind, config, regime, seed).primals() for seed in range(6)]
             for name in draws[0]:
-                if name == "x":
+                if name in ("x", "q", "k", "v"):
                     continue
                 assert all(draw[name].all() for draw in draws), name
                 assert np.ptp(np.stack([draw[name] for draw in draws])) > 0, name
