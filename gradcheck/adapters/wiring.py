@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from gradcheck.adapters.calls import BACKWARD, FORWARD, Calls, Method, attempt, find_method
 from gradcheck.adapters.gradients import Aftermath, At, GradientSource, Updated, laid_out
 from gradcheck.adapters.parameters import as_shaped
-from gradcheck.adapters.paths import MISSING, Path
+from gradcheck.adapters.paths import Path
 from gradcheck.adapters.recorder import Recorder
 from gradcheck.subject import Array, Arrays, Pullback, Trait
 
@@ -169,10 +170,11 @@ class Wiring:
         """Put the parameters into a layer, and return it with its outputs."""
         self.forwards[0] += 1
         inputs = [arrays[name] for name in self.wishes.inputs]
-        if self.is_lazy and any(path.get(layer) in (MISSING, None) for path in self.params.values()):
+        if self.is_lazy and not all(isinstance(path.get(layer), np.ndarray) for path in self.params.values()):
             make_parameters(self.wishes, layer, self.calls, [np.array(array) for array in inputs])
+        recorder = Recorder(lambda: self.held(layer))
         for path in self.optimizers:
-            path.assign(layer, Recorder(lambda: self.held(layer)))
+            path.assign(layer, recorder)
         self.load(layer, arrays)
         return layer, self.calls.run_forward(layer, [*inputs, *self.wishes.constants], trains=trains)
 
@@ -185,6 +187,15 @@ class Wiring:
         for name, path in self.params.items():
             array = np.array(arrays[name]) if self.updates else arrays[name]
             path.set(layer, as_shaped(array, np.shape(path.get(layer))))
+        for name, path, kept in self.kept(layer):
+            if kept.dtype != arrays[name].dtype:  # made for the parameters that were there
+                path.set(layer, kept.astype(arrays[name].dtype))
+
+    def kept(self, layer: Any) -> list[tuple[str, Path, Array]]:
+        """Return the gradients that a layer holds, each with its primal and its place."""
+        places = [(name, source.path) for name, source in self.sources.items() if isinstance(source, At)]
+        held = [(name, path, path.get(layer)) for name, path in places]
+        return [(name, path, value) for name, path, value in held if isinstance(value, np.ndarray)]
 
     def pull(self, layer: Any, arrays: Arrays, cotangent: Any) -> dict[str, Any]:
         """Return the gradients of all primals."""
@@ -201,10 +212,9 @@ class Wiring:
 
     def aftermath(self, layer: Any, cotangent: Any) -> Aftermath:
         """Run backward, and return what it left."""
-        for name in self.adds:
-            source = self.sources[name]
-            if isinstance(source, At) and isinstance(held := source.path.get(layer), np.ndarray):
-                held[...] = 0
+        for name, _, kept in self.kept(layer):
+            if name in self.adds:
+                kept[...] = 0
         rate, recorder = _rate(cotangent), None
         if self.optimizers:
             recorder = self.optimizers[0].get(layer)
@@ -218,7 +228,7 @@ class Wiring:
 def _rate(cotangent: Any) -> float:
     """Return a power of two that makes steps large beside the weights, however small the cotangent."""
     size = max(float(np.abs(array).max(initial=0.0)) for array in as_tuple(cotangent))
-    return _RATE * 2.0 ** -np.frexp(size)[1] if size else 1.0
+    return _RATE * 2.0 ** -math.frexp(size)[1] if size else 1.0
 
 
 def as_tuple(outputs: Any) -> tuple[Any, ...]:
