@@ -122,8 +122,9 @@ def from_object(
     >>> gradcheck.verify(subject).verdict
     'passed'
     """
+    names = _inputs(primals, inputs)
     wishes = Wishes(
-        inputs=_inputs(primals, inputs),
+        inputs=names,
         constants=constants,
         params=dict(params or {}),
         grads=dict(grads or {}),
@@ -137,7 +138,7 @@ def from_object(
         optimizers=(optimizer,) if isinstance(optimizer, str) else tuple(optimizer or ()),
         accumulates=accumulates,
         scale=dict(scale or {}),
-        layouts=layouts is not None,
+        has_layout=bool(layouts and set(layouts) & set(names)),
     )
     for option in ("params", "grads", "scale"):
         for key in getattr(wishes, option):

@@ -103,7 +103,7 @@ def _cotangent(kind: str, output: Any) -> Array:
 
 def _shapes_hint(primals: dict[str, Array], wishes: Wishes) -> str:
     shapes = ", ".join(f"{name} {array.shape}" for name, array in primals.items())
-    how = "" if wishes.layouts else "; if it wants its axes in another order, say in which: layouts={'x': 'NHWC', …}"
+    how = "" if wishes.has_layout else "; if it wants its axes in another order, say in which: layouts={'x': 'NHWC', …}"
     return f"; it was given {shapes}{how}"
 
 

@@ -101,7 +101,8 @@ def meaning(path: Path) -> Meaning | None:
 
 def _words(name: str) -> list[str]:
     """Return the words of a name: ``dLdW`` is d, l, d, w; ``d_weights`` d, weights; ``dbias`` d, bias."""
-    return [word for token in _TOKEN.findall(name.replace("dL", "d_")) for word in _split(token)]
+    own = re.sub(r"^_[A-Za-z0-9]+__", "", name)  # as Python calls private attributes
+    return [word for token in _TOKEN.findall(own.replace("dL", "d_")) for word in _split(token)]
 
 
 def _split(token: str) -> Sequence[str]:

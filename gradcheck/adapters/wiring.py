@@ -39,7 +39,7 @@ class Wishes:
     optimizers: tuple[str, ...]
     accumulates: bool | None
     scale: dict[str, float]
-    layouts: bool
+    has_layout: bool
 
 
 @dataclass(frozen=True)
