@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as File
 from typing import Any, TypeAlias
 
@@ -125,10 +125,19 @@ class Calls:
             backward,
             Path.parse(mode) if mode else None,
             mode in forward_arguments,
-            _generators(layer) if seed is None else () if seed == "global" else (Path.parse(seed),),
+            () if seed in (None, "global") else (Path.parse(seed),),
             Path.parse(rate) if rate else None,
             rate in backward_arguments,
         )
+
+    def with_generators_of(self, layer: Any) -> Calls:
+        """Return calls before which every random generator of the layer is set back."""
+        held = [path for path, value in places(layer) if isinstance(value, np.random.Generator | np.random.RandomState)]
+        return replace(self, seeds=tuple(held))
+
+    def are_ready(self, layer: Any) -> bool:
+        """Whether the layer has the generators that are set back; some make them in their first forward."""
+        return all(path.get(layer) not in (MISSING, None) for path in self.seeds)
 
     def run_forward(self, layer: Any, inputs: Iterable[Any], *, trains: bool) -> Any:
         """Return the outputs of a layer: one array, or a tuple."""
@@ -179,12 +188,6 @@ def _mode_of(layer: Any) -> str | None:
     if callable(getattr(layer, "train", None)) and callable(getattr(layer, "eval", None)):
         return "train"
     return next((name for name in _TRAINING if isinstance(getattr(layer, name, None), bool)), None)
-
-
-def _generators(layer: Any) -> tuple[Path, ...]:
-    return tuple(
-        path for path, value in places(layer) if isinstance(value, np.random.Generator | np.random.RandomState)
-    )
 
 
 def _reseed(layer: Any, path: Path) -> None:

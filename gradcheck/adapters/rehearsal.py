@@ -31,25 +31,34 @@ def wire(source: Source, primals: dict[str, Array], wishes: Wishes) -> Wiring:
     layer = source.spare()
     calls = Calls.of(layer, *wishes.methods, wishes.training, wishes.seed, wishes.learning_rate)
     params, is_lazy = _parameters(layer, calls, primals, wishes)
-    wiring = Wiring(source, wishes, calls, params, is_lazy, updates=True)
-    if wishes.optimizers:
-        wiring = replace(wiring, optimizers=tuple(_optimizer(layer, path) for path in wishes.optimizers))
+    optimizers = tuple(_optimizer(layer, path) for path in wishes.optimizers)
+    wiring = Wiring(source, wishes, calls, params, is_lazy, optimizers=optimizers, updates=True)
     after = _rehearse(wiring, primals)
     sources = _sources(after, primals, wishes)
-    missing = [name for name in primals if name not in sources]
-    if missing and not wiring.optimizers and wiring.calls.rate is None:
-        present = tuple(Path.parse(path) for path in _OPTIMIZERS if Path.parse(path).get(layer) is not MISSING)
-        if present:
-            wiring = replace(wiring, optimizers=present)
-            after = _rehearse(wiring, primals)
-    for name in missing:
-        found = _from_update(after, wiring, name)
-        if found is None:
-            raise not_found(after.layer, name, primals[name].shape)
-        sources[name] = found
-    updates = any(isinstance(one, Updated | Recorded) for one in sources.values()) or calls.rate is not None
-    wiring = replace(wiring, sources=sources, updates=updates)
+    if not optimizers and calls.rate is None and (len(sources) < len(primals) or _moved(after)):
+        wiring = replace(wiring, optimizers=_likely_optimizers(layer))
+        after = _rehearse(wiring, primals) if wiring.optimizers else after
+    for name in primals:
+        if name not in sources:
+            sources[name] = _from_update(after, wiring, name, primals[name].shape)
+    wiring = replace(
+        wiring,
+        calls=calls.with_generators_of(after.layer) if wishes.seed in (None, "global") else calls,
+        sources=sources,
+        updates=bool(wiring.optimizers) or calls.rate is not None,
+    )
+    if wiring.calls.seeds:
+        after = _rehearse(wiring, primals)  # with the random numbers of any other call
     return replace(wiring, adds=_additions(wiring, after, primals))
+
+
+def _moved(after: Aftermath) -> bool:
+    """Whether backward changed a parameter."""
+    return not all(np.array_equal(after.before[name], path.get(after.layer)) for name, path in after.params.items())
+
+
+def _likely_optimizers(layer: Any) -> tuple[Path, ...]:
+    return tuple(Path.parse(path) for path in _OPTIMIZERS if Path.parse(path).get(layer) is not MISSING)
 
 
 def _parameters(layer: Any, calls: Calls, primals: dict[str, Array], wishes: Wishes) -> tuple[dict[str, Path], bool]:
@@ -118,13 +127,13 @@ def _sources(after: Aftermath, primals: dict[str, Array], wishes: Wishes) -> dic
     return sources | attribute_sources(after, rest, {})
 
 
-def _from_update(after: Aftermath, wiring: Wiring, name: str) -> GradientSource | None:
+def _from_update(after: Aftermath, wiring: Wiring, name: str, shape: tuple[int, ...]) -> GradientSource:
     """Return how the gradient of a parameter shows in what backward does with it."""
-    if name not in after.params:
-        return None
-    if after.recorder is None:
-        return Updated(name) if wiring.calls.rate is not None else None
-    return Recorded(name) if Recorded(name).read(after) is not None else Updated(name)
+    if name in after.params and after.recorder is not None:
+        return Recorded(name) if Recorded(name).read(after) is not None else Updated(name)
+    if name in after.params and wiring.calls.rate is not None:
+        return Updated(name)
+    raise not_found(after.layer, name, shape)
 
 
 def _additions(wiring: Wiring, after: Aftermath, primals: dict[str, Array]) -> tuple[str, ...]:
@@ -149,7 +158,7 @@ def _additions(wiring: Wiring, after: Aftermath, primals: dict[str, Array]) -> t
             f"backward of {wiring.source.label} {does} {names}, but accumulates={declared} was declared; declare "
             f"accumulates={not declared}, or leave it out to take what is seen"
         )
-    return adds
+    return tuple(name for name in kept if name not in keeps) if declared else adds
 
 
 def _twice(wiring: Wiring, layer: Any, primals: dict[str, Array]) -> Aftermath:

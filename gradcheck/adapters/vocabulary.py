@@ -89,8 +89,8 @@ def meaning(path: Path) -> Meaning | None:
         return None
     is_gradient = any(word in _GRADIENT for word in words)
     named = [word for word in words if word not in _GRADIENT and word not in _FILLERS]
-    if "bias" in named:
-        named = ["bias"]  # as in bias_weight
+    if len(named) > 1:
+        named = [word for word in named if word not in ("weight", "weights")]  # as in bias_weight, kernel_weights
     word = "".join(named)
     if word == "weights" and position is not None:
         return Meaning("", is_gradient, position)  # a list of weights

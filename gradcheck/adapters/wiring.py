@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -88,20 +88,27 @@ def _has_backward(thing: Any, given: Method | None) -> bool:
 
 
 def copied(layer: Any) -> Any:
+    """Return a copy of a layer; one that cannot be copied itself."""
     try:
         return copy.deepcopy(layer)
     except Exception:  # an open file, a lock, a compiled part: what cannot be copied is used as it is
         return layer
 
 
-def make_parameters(options: Wishes, layer: Any, calls: Calls, inputs: list[Array]) -> None:
+def make_parameters(wishes: Wishes, layer: Any, calls: Calls, inputs: list[Array]) -> None:
     """Let a layer make its parameters."""
-    if options.build is None:
-        calls.run_forward(layer, [*inputs, *options.constants], trains=not options.evaluates)
-    elif callable(options.build):
-        options.build(layer, inputs[0])
+    if wishes.build is None:
+        first_forward(wishes, layer, calls, inputs)
+    elif callable(wishes.build):
+        wishes.build(layer, np.array(inputs[0]))
     else:
-        getattr(layer, options.build)(inputs[0].shape)
+        getattr(layer, wishes.build)(inputs[0].shape)
+
+
+def first_forward(wishes: Wishes, layer: Any, calls: Calls, inputs: list[Array]) -> None:
+    """Run forward for what it makes once; generators may be among that, so that none is set back."""
+    arguments = [*map(np.array, inputs), *wishes.constants]
+    replace(calls, seeds=()).run_forward(layer, arguments, trains=not wishes.evaluates)
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,9 @@ class Wiring:
         self.forwards[0] += 1
         inputs = [arrays[name] for name in self.wishes.inputs]
         if self.is_lazy and not all(isinstance(path.get(layer), np.ndarray) for path in self.params.values()):
-            make_parameters(self.wishes, layer, self.calls, [np.array(array) for array in inputs])
+            make_parameters(self.wishes, layer, self.calls, inputs)
+        if not self.calls.are_ready(layer):
+            first_forward(self.wishes, layer, self.calls, inputs)
         recorder = Recorder(lambda: self.held(layer))
         for path in self.optimizers:
             path.assign(layer, recorder)

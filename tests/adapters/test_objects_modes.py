@@ -86,6 +86,39 @@ def test_a_generator_is_set_back(options):
     assert failed(from_object(modes.UnscaledDropout, {"x": X}, **options)) == {"x"}
 
 
+class LateGenerator(modes.Dropout):
+    """The generator is made in the first forward."""
+
+    def __init__(self):
+        self.rng = None
+
+    def forward(self, x, training=False):
+        self.rng = self.rng or np.random.default_rng()
+        return super().forward(x, training)
+
+
+@pytest.mark.parametrize("options", [{}, {"seed": "rng"}])
+def test_a_generator_that_is_made_later_is_set_back(options):
+    assert gradcheck.check(from_object(LateGenerator, {"x": X}, **options)).passed
+
+
+def test_gradients_under_random_masks_may_be_added_up():
+    class Layer(kept.ParameterObjects):
+        def __init__(self):
+            super().__init__()
+            self.dropout = modes.Dropout(None)
+
+        def forward(self, x):
+            return self.dropout.forward(super().forward(x), training=True)
+
+        def backward(self, dy):
+            return super().backward(self.dropout.backward(dy))
+
+    subject = from_object(Layer, primals(), layouts=IO)
+    assert gradcheck.Trait("cleared", ("weight", "bias")) in subject.traits
+    assert gradcheck.check(subject).passed
+
+
 def test_the_global_generator_is_declared():
     subject = from_object(modes.GlobalDropout, {"x": X}, seed="global")
     report = gradcheck.check(subject)

@@ -84,6 +84,16 @@ def test_an_update_before_the_input_gradient_is_found():
     assert failure.primal == "x"
 
 
+def test_gradients_that_are_kept_and_handed_to_an_optimizer():
+    class Both(handed_on.UpdatesTogether):
+        def backward(self, dy):
+            self.dW, self.db = self.x.T @ dy, dy.sum(axis=0)
+            return super().backward(dy)
+
+    assert gradcheck.check(from_object(Both, primals(), layouts=IO)).passed
+    assert gradcheck.check(from_object(Both(), primals(), layouts=IO)).passed
+
+
 def test_parts_of_a_network_are_told_by_path(rng):
     given = {"x": rng.normal(size=(BATCH, IN))}
     given |= {"weight": rng.normal(size=(3, 4)), "weight2": rng.normal(size=(4, 2)), "bias2": rng.normal(size=2)}

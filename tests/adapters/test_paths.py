@@ -90,7 +90,9 @@ def test_cycles_end():
 WEIGHT_GRADIENTS = (
     "dW d_weights dLdW dL_dW w_grad grad_W W.grad grads['W'] gradW grad_weight gradients.W dweights nabla_w"
 )
-WEIGHTS = "W weight _weights params['W'] W['val'] weights.data kernel layers[0].W params['W'][0] _Dense__W"
+WEIGHTS = (
+    "W weight _weights params['W'] W['val'] weights.data kernel layers[0].W params['W'][0] _Dense__W kernel_weights"
+)
 OTHERS = "x b W1 input_size delta cache['W'] last_W velocity_W optimizer.W bias_weight weights[0] running_W"
 
 
