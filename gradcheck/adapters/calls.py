@@ -79,6 +79,8 @@ class Calls:
     mode_is_argument : bool
     seeds : tuple of Path
         Generators that are set back before each forward.
+    reseed : callable or None
+        Sets back those of somebody's own, before each forward.
     rate : Path or None
         Where the learning rate is told: an argument of backward, or an attribute.
     rate_is_argument : bool
@@ -89,6 +91,7 @@ class Calls:
     mode: Path | None
     mode_is_argument: bool
     seeds: tuple[Path, ...]
+    reseed: Callable[[], Any] | None
     rate: Path | None
     rate_is_argument: bool
 
@@ -99,7 +102,7 @@ class Calls:
         forward: Method | None,
         backward: Method | None,
         training: str | None,
-        seed: str | None,
+        seed: str | Callable[[], Any] | None,
         learning_rate: str | None,
     ) -> Calls:
         """Find out what was not said.
@@ -118,14 +121,16 @@ class Calls:
             arguments = forward_arguments if option == "training" else backward_arguments
             if path and path not in arguments:
                 _require_place(layer, path, option)
-        if seed is not None and seed != "global":
-            _require_place(layer, seed, "seed")
+        is_path = isinstance(seed, str) and seed != "global"
+        if is_path:
+            _require_place(layer, str(seed), "seed")
         return cls(
             forward,
             backward,
             Path.parse(mode) if mode else None,
             mode in forward_arguments,
-            () if seed in (None, "global") else (Path.parse(seed),),
+            (Path.parse(str(seed)),) if is_path else (),
+            seed if callable(seed) else None,
             Path.parse(rate) if rate else None,
             rate in backward_arguments,
         )
@@ -142,6 +147,8 @@ class Calls:
     def run_forward(self, layer: Any, inputs: Iterable[Any], *, trains: bool) -> Any:
         """Return the outputs of a layer: one array, or a tuple."""
         self._set_mode(layer, trains)
+        if self.reseed is not None:
+            self.reseed()
         for path in self.seeds:
             _reseed(layer, path)
         named = {str(self.mode): trains} if self.mode_is_argument else {}
@@ -205,8 +212,15 @@ def _require_place(layer: Any, text: str, option: str) -> None:
         raise ValueError(f"{type(layer).__name__} has no {text!r}, got {option}={text!r}{suggestion(layer, text)}")
 
 
-def attempt(what: str, function: Callable[[], Any], hint: str = "") -> Any:
+def attempt(what: str, function: Callable[[], Any], hint: str = "", of_shapes: str = "") -> Any:
     """Call somebody's code before anything is checked.
+
+    Parameters
+    ----------
+    what : str
+    function : callable
+    hint, of_shapes : str
+        Ends of the sentence: always, and where the error may come from arrays that do not fit.
 
     Raises
     ------
@@ -218,4 +232,5 @@ def attempt(what: str, function: Callable[[], Any], hint: str = "") -> Any:
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{File(frame.filename).name}:{frame.lineno}"
-        raise LayerError(f"{what} raised {type(error).__name__}: {error} ({place}){hint}") from error
+        how = of_shapes if isinstance(error, ValueError | IndexError) else ""
+        raise LayerError(f"{what} raised {type(error).__name__}: {error} ({place}){hint}{how}") from error

@@ -30,7 +30,7 @@ def from_object(
     build: str | Callable[[Any, Any], Any] | None = None,
     training: str | None = None,
     evaluates: bool = False,
-    seed: str | None = None,
+    seed: str | Callable[[], Any] | None = None,
     learning_rate: str | None = None,
     optimizer: str | Sequence[str] | None = None,
     accumulates: bool | None = None,
@@ -71,8 +71,9 @@ def from_object(
         Where the mode is told: an argument of forward, an attribute, or a method (beside which there is ``eval()``).
     evaluates : bool
         Whether the layer is verified in the mode of evaluation.
-    seed : str, optional
-        Path of a random generator, which is set back before each forward; ``"global"`` for NumPy's own.
+    seed : str or callable, optional
+        Path of a random generator, which is set back before each forward (those that are found are without being
+        told); ``"global"`` for NumPy's own; or what to call before each forward.
     learning_rate : str, optional
         Argument of backward, or attribute, by which backward updates the parameters: gradients that are kept nowhere
         are seen in that.

@@ -43,7 +43,7 @@ def wire(source: Source, primals: dict[str, Array], wishes: Wishes) -> Wiring:
             sources[name] = _from_update(after, wiring, name, primals[name].shape)
     wiring = replace(
         wiring,
-        calls=calls.with_generators_of(after.layer) if wishes.seed in (None, "global") else calls,
+        calls=calls if calls.seeds else calls.with_generators_of(after.layer),
         sources=sources,
         updates=bool(wiring.optimizers) or calls.rate is not None,
     )
@@ -74,7 +74,7 @@ def _parameters(layer: Any, calls: Calls, primals: dict[str, Array], wishes: Wis
     attempt(
         f"{what} of {type(layer).__name__}",
         lambda: make_parameters(wishes, layer, calls, inputs),
-        _shapes_hint(primals, wishes),
+        *_hints(primals, wishes),
     )
     return find_parameters(layer, wanted, wishes.params), True
 
@@ -88,15 +88,15 @@ def _optimizer(layer: Any, text: str) -> Path:
 
 def _rehearse(wiring: Wiring, primals: dict[str, Array]) -> Aftermath:
     """Run forward and backward on a spare layer, and return what that left."""
-    kind, hint = wiring.source.label, _shapes_hint(primals, wiring.wishes)
+    kind, hints = wiring.source.label, _hints(primals, wiring.wishes)
     copies = {name: np.array(array) for name, array in primals.items()}
     trains = not wiring.wishes.evaluates
     layer, outputs = attempt(
-        f"forward of {kind}", lambda: wiring.run(wiring.source.spare(), copies, trains=trains), hint
+        f"forward of {kind}", lambda: wiring.run(wiring.source.spare(), copies, trains=trains), *hints
     )
     cotangents = tuple(_cotangent(kind, output) for output in as_tuple(outputs))
     given = cotangents if isinstance(outputs, tuple) else cotangents[0]
-    after: Aftermath = attempt(f"backward of {kind}", lambda: wiring.aftermath(layer, given), hint)
+    after: Aftermath = attempt(f"backward of {kind}", lambda: wiring.aftermath(layer, given), *hints)
     return after
 
 
@@ -110,10 +110,11 @@ def _cotangent(kind: str, output: Any) -> Array:
     return np.random.default_rng(0).uniform(1.0, 2.0, array.shape).astype(array.dtype)
 
 
-def _shapes_hint(primals: dict[str, Array], wishes: Wishes) -> str:
+def _hints(primals: dict[str, Array], wishes: Wishes) -> tuple[str, str]:
+    """Return what to say where a layer raises, and what more where its arrays may not fit."""
     shapes = ", ".join(f"{name} {array.shape}" for name, array in primals.items())
-    how = "" if wishes.has_layout else "; if it wants its axes in another order, say in which: layouts={'x': 'NHWC', …}"
-    return f"; it was given {shapes}{how}"
+    how = "; if it wants its axes in another order, say in which: layouts={'x': 'NHWC', …}"
+    return f"; it was given {shapes}", "" if wishes.has_layout else how
 
 
 def _sources(after: Aftermath, primals: dict[str, Array], wishes: Wishes) -> dict[str, GradientSource]:

@@ -34,7 +34,7 @@ class Wishes:
     build: str | Callable[[Any, Any], Any] | None
     training: str | None
     evaluates: bool
-    seed: str | None
+    seed: str | Callable[[], Any] | None
     learning_rate: str | None
     optimizers: tuple[str, ...]
     accumulates: bool | None
@@ -69,7 +69,7 @@ class Source:
                 f"expected a layer with methods like {FORWARD[0]} and {BACKWARD[0]}, or a callable that returns one, "
                 f"got {type(make).__name__}; other names can be told: forward='…', backward='…'"
             )
-        label = getattr(make, "__name__", type(make).__name__)
+        label = getattr(make, "__name__", type(make).__name__).replace("<lambda>", "make")
         first = attempt(f"{label}()", make, "; it is called without arguments, to make a new layer for each forward")
         if first is None:
             raise TypeError(f"expected {label}() to return a layer, got None; is a return missing?")

@@ -8,8 +8,7 @@ from support.objects import handed_on, kept, modes
 from support.objects.affine import BATCH, IN, OUT, primals
 
 import gradcheck
-from gradcheck.adapters import from_object
-from gradcheck.adapters.calls import LayerError
+from gradcheck.adapters import LayerError, from_object
 
 IO = {"weight": "IO"}
 

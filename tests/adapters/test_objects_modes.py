@@ -102,6 +102,23 @@ def test_a_generator_that_is_made_later_is_set_back(options):
     assert gradcheck.check(from_object(LateGenerator, {"x": X}, **options)).passed
 
 
+def test_a_generator_elsewhere_is_set_back_by_a_function():
+    elsewhere = {}
+
+    class Borrows(modes.Dropout):
+        def __init__(self):
+            pass
+
+        def forward(self, x, training=False):
+            self.mask = elsewhere["rng"].uniform(0.5, 2.0, x.shape)
+            return x * self.mask
+
+    def seed():
+        elsewhere["rng"] = np.random.default_rng(1)
+
+    assert gradcheck.check(from_object(Borrows, {"x": X}, seed=seed)).passed
+
+
 def test_gradients_under_random_masks_may_be_added_up():
     class Layer(kept.ParameterObjects):
         def __init__(self):

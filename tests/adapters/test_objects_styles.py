@@ -1,12 +1,18 @@
 """Layer objects in every style are verified right, and a fault planted in any of their gradients is found."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.objects import handed_on, kept
 from support.objects.affine import BATCH, IN, faulty, primals
 
 import gradcheck
 from gradcheck.adapters import from_object
+from gradcheck.kinds import KINDS
+from gradcheck.kinds.kind import Case
 
 IO = {"weight": "IO"}
 #: Layer -> what has to be said of it beside the order of axes of its weight.
@@ -68,14 +74,48 @@ def test_float32_stays_float32(layer, options):
     assert gradcheck.check(from_object(layer, single, layouts=IO, **options)).passed
 
 
+#: What cannot be told by shapes where sizes are equal.
+ORDERS = {
+    handed_on.Returns: {"returns": ("x", "weight", "bias")},
+    handed_on.ReturnsParametersFirst: {"returns": ("weight", "bias", "x")},
+    kept.Lists: {
+        "params": {"weight": "params[0]", "bias": "params[1]"},
+        "grads": {"weight": "grads[0]", "bias": "grads[1]"},
+    },
+}
+ORDERS[kept.Properties] = ORDERS[kept.Lists]
+
+
+@each_style
+@given(data=st.data())
+@settings(max_examples=6)
+def test_whatever_the_sizes_and_values(layer, options, data):
+    config = data.draw(KINDS["affine"].configs().filter(lambda config: len(config.batch_shape) == 1 and config.bias))
+    case = Case(
+        KINDS["affine"], config, data.draw(st.sampled_from(KINDS["affine"].regimes)), data.draw(st.integers(0, 99))
+    )
+    suite = gradcheck.suite(
+        "affine",
+        lambda config, given: from_object(
+            partial(layer, config.in_features, config.out_features),
+            given,
+            layouts=IO,
+            **options,
+            **ORDERS.get(layer, {}),
+        ),
+    )
+    report = gradcheck.check(suite.subject(case))
+    assert not report.failures, str(report)
+
+
 def test_the_arrays_of_the_caller_stay_as_they_are():
-    given = primals()
+    arrays = primals()
     layer = handed_on.LearningRate()
     layer.W[...] = 7.0
-    subject = from_object(layer, given, layouts=IO)
+    subject = from_object(layer, arrays, layouts=IO)
     assert gradcheck.check(subject).passed
     assert (layer.W == 7.0).all()
-    np.testing.assert_array_equal(given["weight"], primals()["weight"])
+    np.testing.assert_array_equal(arrays["weight"], primals()["weight"])
 
 
 def test_an_update_before_the_input_gradient_is_found():
@@ -95,11 +135,11 @@ def test_gradients_that_are_kept_and_handed_to_an_optimizer():
 
 
 def test_parts_of_a_network_are_told_by_path(rng):
-    given = {"x": rng.normal(size=(BATCH, IN))}
-    given |= {"weight": rng.normal(size=(3, 4)), "weight2": rng.normal(size=(4, 2)), "bias2": rng.normal(size=2)}
+    arrays = {"x": rng.normal(size=(BATCH, IN))}
+    arrays |= {"weight": rng.normal(size=(3, 4)), "weight2": rng.normal(size=(4, 2)), "bias2": rng.normal(size=2)}
     subject = from_object(
         kept.Network,
-        given,
+        arrays,
         params={"weight": "layers[0].W", "weight2": "layers[1].W", "bias2": "layers[1].b"},
         grads={"weight": "layers[0].dW", "weight2": "layers[1].dW", "bias2": "layers[1].db"},
     )
@@ -129,12 +169,12 @@ def test_square_weights_need_no_word_for_shapes_but_mean_what_they_are(layer, rn
 
 @pytest.mark.parametrize("layer", [kept.Attributes, kept.Dicts, kept.ParameterObjects, handed_on.Returns])
 def test_adapt_recognises_objects(layer):
-    given = primals()
-    given["weight"] = given["weight"].T
-    subject = gradcheck.adapt(layer(), given)
+    arrays = primals()
+    arrays["weight"] = arrays["weight"].T
+    subject = gradcheck.adapt(layer(), arrays)
     assert subject.name == layer.__name__
     assert gradcheck.check(subject).passed
-    assert not gradcheck.check(gradcheck.adapt(faulty(layer, "bias")(), given)).passed
+    assert not gradcheck.check(gradcheck.adapt(faulty(layer, "bias")(), arrays)).passed
 
 
 def test_adapt_says_what_it_looked_for():

@@ -12,8 +12,8 @@ from support.objects.affine import IN, OUT, Affine
 class Returns(Affine):
     """(dX, [dW, db])"""
 
-    def __init__(self):
-        self.W, self.b = np.zeros((IN, OUT)), np.zeros(OUT)
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.W, self.b = np.zeros((inputs, outputs)), np.zeros(outputs)
 
     def forward(self, x):
         self.x = x
@@ -56,8 +56,8 @@ class LearningRate(Returns):
 class HiddenRate(Returns):
     """The learning rate is an attribute."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, inputs=IN, outputs=OUT):
+        super().__init__(inputs, outputs)
         self.lr = 0.01
 
     def backward(self, dy):
@@ -96,8 +96,8 @@ class Descent:
 class UpdatesEach(Returns):
     """W = optimizer.update(W, dW), with an optimizer for each parameter."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, inputs=IN, outputs=OUT):
+        super().__init__(inputs, outputs)
         self.W_opt, self.b_opt = Descent(), copy.copy(Descent())
 
     def backward(self, dy):
@@ -110,8 +110,8 @@ class UpdatesEach(Returns):
 class UpdatesTogether(Returns):
     """optimizer.apply([W, b], [dW, db])"""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, inputs=IN, outputs=OUT):
+        super().__init__(inputs, outputs)
         self.optimizer = Descent()
 
     def backward(self, dy):
@@ -123,8 +123,8 @@ class UpdatesTogether(Returns):
 class AddsSteps(Returns):
     """The optimizer makes a step of the error, before it meets the input."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, inputs=IN, outputs=OUT):
+        super().__init__(inputs, outputs)
         self.opt = Descent()
 
     def backward(self, dy):
@@ -138,8 +138,8 @@ class AddsSteps(Returns):
 class OwnRate(Returns):
     """The layer does the update, with the rate of its optimizer."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, inputs=IN, outputs=OUT):
+        super().__init__(inputs, outputs)
         self.optimizer = None
 
     def backward(self, dy):

@@ -10,8 +10,8 @@ from support.objects.affine import IN, OUT, Affine
 class Attributes(Affine):
     """dW and db, the bias a row."""
 
-    def __init__(self):
-        self.W, self.b = np.zeros((IN, OUT)), np.zeros((1, OUT))
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.W, self.b = np.zeros((inputs, outputs)), np.zeros((1, outputs))
 
     def forward(self, x):
         self.x = x
@@ -26,8 +26,8 @@ class Attributes(Affine):
 class LongNames(Affine):
     """Other names of methods and arrays, the bias a column."""
 
-    def __init__(self):
-        self.weights, self.biases = np.ones((IN, OUT)), np.zeros((OUT, 1))
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.weights, self.biases = np.ones((inputs, outputs)), np.zeros((outputs, 1))
 
     def forward_pass(self, inputs):
         self.last_inputs = inputs
@@ -42,8 +42,8 @@ class LongNames(Affine):
 class CallAndBprop(Affine):
     """Called as a function, and pulled back by bprop."""
 
-    def __init__(self):
-        self._w, self._b = np.zeros((IN, OUT)), np.zeros(OUT)
+    def __init__(self, inputs=IN, outputs=OUT):
+        self._w, self._b = np.zeros((inputs, outputs)), np.zeros(outputs)
 
     def __call__(self, x):
         self._in = x
@@ -57,12 +57,16 @@ class CallAndBprop(Affine):
 class Lazy(Affine):
     """Parameters are made in the first forward."""
 
-    def __init__(self):
+    def __init__(self, inputs=IN, outputs=OUT):
         self.weight = self.bias = None
+        self.outputs = outputs
 
     def forward(self, x):
         if self.weight is None:
-            self.weight, self.bias = np.random.default_rng(0).normal(size=(x.shape[1], OUT)), np.zeros(OUT)
+            self.weight, self.bias = (
+                np.random.default_rng(0).normal(size=(x.shape[1], self.outputs)),
+                np.zeros(self.outputs),
+            )
         self.x = x
         return x @ self.weight + self.bias
 
@@ -74,11 +78,11 @@ class Lazy(Affine):
 class Built(Attributes):
     """Parameters are made by build(), from the shape of the input."""
 
-    def __init__(self):
-        pass
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.outputs = outputs
 
     def build(self, input_shape):
-        self.W, self.b = np.zeros((input_shape[-1], OUT)), np.zeros(OUT)
+        self.W, self.b = np.zeros((input_shape[-1], self.outputs)), np.zeros(self.outputs)
 
     def backward(self, dy):
         dx = super().backward(dy)
@@ -89,8 +93,8 @@ class Built(Attributes):
 class Dicts(Affine):
     """params and grads by name."""
 
-    def __init__(self):
-        self.params = {"W": np.zeros((IN, OUT)), "b": np.zeros(OUT)}
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.params = {"W": np.zeros((inputs, outputs)), "b": np.zeros(outputs)}
         self.grads = {}
 
     def forward(self, x):
@@ -106,8 +110,8 @@ class Dicts(Affine):
 class Lists(Affine):
     """params and grads are lists whose arrays are kept and written into."""
 
-    def __init__(self):
-        w, b = np.zeros((IN, OUT)), np.zeros(OUT)
+    def __init__(self, inputs=IN, outputs=OUT):
+        w, b = np.zeros((inputs, outputs)), np.zeros(outputs)
         self.params = [w, b]
         self.grads = [np.zeros_like(w), np.zeros_like(b)]
 
@@ -126,8 +130,8 @@ class Lists(Affine):
 class Properties(Attributes):
     """params and grads are properties; the arrays have names that say nothing."""
 
-    def __init__(self):
-        self.one, self.two = np.zeros((IN, OUT)), np.zeros(OUT)
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.one, self.two = np.zeros((inputs, outputs)), np.zeros(outputs)
 
     @property
     def params(self):
@@ -149,9 +153,9 @@ class Properties(Attributes):
 class ValGrad(Affine):
     """{'val': …, 'grad': …} for each parameter."""
 
-    def __init__(self):
-        self.W = {"val": np.zeros((IN, OUT)), "grad": 0}
-        self.b = {"val": np.zeros(OUT), "grad": 0}
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.W = {"val": np.zeros((inputs, outputs)), "grad": 0}
+        self.b = {"val": np.zeros(outputs), "grad": 0}
 
     def forward(self, x):
         self.x = x
@@ -165,8 +169,8 @@ class ValGrad(Affine):
 class Pairs(Affine):
     """{name: (value, gradient)}."""
 
-    def __init__(self):
-        self.params = {"W": (np.zeros((IN, OUT)), None), "b": (np.zeros(OUT), None)}
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.params = {"W": (np.zeros((inputs, outputs)), None), "b": (np.zeros(outputs), None)}
 
     def forward(self, x):
         self.x = x
@@ -188,8 +192,8 @@ class Parameter:
 class ParameterObjects(Affine):
     """Parameters with .data and .grad; gradients are added up until somebody sets them to zero."""
 
-    def __init__(self):
-        self.weight, self.bias = Parameter(np.zeros((IN, OUT))), Parameter(np.zeros(OUT))
+    def __init__(self, inputs=IN, outputs=OUT):
+        self.weight, self.bias = Parameter(np.zeros((inputs, outputs))), Parameter(np.zeros(outputs))
 
     def forward(self, x):
         self.x = x
@@ -204,9 +208,9 @@ class ParameterObjects(Affine):
 class Mixed(Attributes):
     """The weight's gradient is added up, the bias's is not."""
 
-    def __init__(self):
-        super().__init__()
-        self.dW = np.zeros((IN, OUT))
+    def __init__(self, inputs=IN, outputs=OUT):
+        super().__init__(inputs, outputs)
+        self.dW = np.zeros((inputs, outputs))
 
     def backward(self, dy):
         self.dW += self.weight_gradient(self.x, dy)
