@@ -18,7 +18,7 @@ from gradcheck.adapters.gradients import (
     not_found,
     returned_sources,
 )
-from gradcheck.adapters.parameters import NotFoundError, find_parameters
+from gradcheck.adapters.parameters import NotFoundError, as_shaped, find_parameters
 from gradcheck.adapters.paths import MISSING, Path, suggestion
 from gradcheck.adapters.wiring import Source, Wiring, Wishes, as_tuple, make_parameters
 from gradcheck.subject import Array
@@ -40,7 +40,7 @@ def wire(source: Source, primals: dict[str, Array], wishes: Wishes) -> Wiring:
         after = _rehearse(wiring, primals) if wiring.optimizers else after
     for name in primals:
         if name not in sources:
-            sources[name] = _from_update(after, wiring, name, primals[name].shape)
+            sources[name] = _from_update(after, wiring, name, primals)
     wiring = replace(
         wiring,
         calls=calls if calls.seeds else calls.with_generators_of(after.layer),
@@ -128,13 +128,20 @@ def _sources(after: Aftermath, primals: dict[str, Array], wishes: Wishes) -> dic
     return sources | attribute_sources(after, rest, {})
 
 
-def _from_update(after: Aftermath, wiring: Wiring, name: str, shape: tuple[int, ...]) -> GradientSource:
+def _from_update(after: Aftermath, wiring: Wiring, name: str, primals: dict[str, Array]) -> GradientSource:
     """Return how the gradient of a parameter shows in what backward does with it."""
-    if name in after.params and after.recorder is not None:
-        return Recorded(name) if Recorded(name).read(after) is not None else Updated(name)
-    if name in after.params and wiring.calls.rate is not None:
+    if name not in after.params or (after.recorder is None and wiring.calls.rate is None):
+        raise not_found(after.layer, name, primals[name].shape)
+    if after.recorder is None:
         return Updated(name)
-    raise not_found(after.layer, name, shape)
+    recorded = Recorded(name)
+    if any(with_parameter == name for with_parameter, _ in after.recorder.gradients):
+        return recorded
+    # What came alone is the gradient if it is what the parameter is moved by; equal shapes prove nothing.
+    stepping = _rehearse(replace(wiring, sources={name: Updated(name)}), primals)
+    seen, step = recorded.read(stepping), Updated(name).read(stepping)
+    is_step = seen is not None and np.allclose(np.abs(as_shaped(seen, step.shape)), np.abs(step))
+    return recorded if is_step else Updated(name)
 
 
 def _additions(wiring: Wiring, after: Aftermath, primals: dict[str, Array]) -> tuple[str, ...]:

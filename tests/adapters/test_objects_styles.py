@@ -134,6 +134,25 @@ def test_gradients_that_are_kept_and_handed_to_an_optimizer():
     assert gradcheck.check(from_object(Both(), primals(), layouts=IO)).passed
 
 
+def test_an_error_of_the_shape_of_a_weight_is_not_taken_for_its_gradient(rng):
+    arrays = {"x": rng.normal(size=(3, 3)), "weight": rng.normal(size=(4, 3)), "bias": rng.normal(size=4)}
+    assert gradcheck.check(from_object(handed_on.AddsSteps, arrays, layouts=IO)).passed
+
+
+def test_steps_that_are_subtracted():
+    class Subtracts(handed_on.Returns):
+        def __init__(self):
+            super().__init__()
+            self.opt = handed_on.Descent()
+
+        def backward(self, dy):
+            dx, dw, db = self.gradients(dy)
+            self.W, self.b = self.W - self.opt.scaled(dw), self.b - self.opt.scaled(db)
+            return dx
+
+    assert gradcheck.check(from_object(Subtracts, primals(), layouts=IO)).passed
+
+
 def test_parts_of_a_network_are_told_by_path(rng):
     arrays = {"x": rng.normal(size=(BATCH, IN))}
     arrays |= {"weight": rng.normal(size=(3, 4)), "weight2": rng.normal(size=(4, 2)), "bias2": rng.normal(size=2)}

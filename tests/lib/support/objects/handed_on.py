@@ -88,6 +88,9 @@ class Descent:
     def step(self, g):
         return -self.rate * g
 
+    def scaled(self, g):
+        return self.rate * g
+
     def apply(self, params, grads):
         for w, g in zip(params, grads, strict=True):
             w -= self.rate * g
