@@ -37,7 +37,7 @@ def _is_reference(thing: Any) -> bool:
     return (
         callable(forward)
         and callable(backward)
-        and _accepts(forward, 2)
+        and not _accepts(forward, 1)  # targets may follow
         and _accepts(backward, 3)
         and not _accepts(backward, 1)
     )
