@@ -2,10 +2,71 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from gradcheck.adapters.calls import BACKWARD, FORWARD, find_method
+from gradcheck.adapters.objects import from_object
 from gradcheck.adapters.reference import from_reference
 from gradcheck.subject import Arrays, Subject
+
+
+@dataclass(frozen=True)
+class Style:
+    """One way of writing a layer.
+
+    Attributes
+    ----------
+    looks_like : str
+        As a sentence says it.
+    recognise : callable
+        Whether a thing is of this style.
+    adapt : callable
+        ``adapt(thing, primals)`` returns the subject.
+    """
+
+    looks_like: str
+    recognise: Callable[[Any], bool]
+    adapt: Callable[[Any, Arrays], Subject]
+
+
+def _is_reference(thing: Any) -> bool:
+    forward, backward = getattr(thing, "forward", None), getattr(thing, "backward", None)
+    return (
+        callable(forward)
+        and callable(backward)
+        and not _accepts(forward, 1)  # targets may follow
+        and _accepts(backward, 3)
+        and not _accepts(backward, 1)
+    )
+
+
+def _accepts(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments; one that does not tell can."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return True
+
+
+def _is_object(thing: Any) -> bool:
+    return find_method(thing, FORWARD) is not None and find_method(thing, BACKWARD) is not None
+
+
+#: What is recognised, the first that fits.
+STYLES = (
+    Style(
+        "with forward(params, x) -> (y, cache) and backward(params, cache, grad_output) -> (grad_input, grad_params)",
+        _is_reference,
+        from_reference,
+    ),
+    Style("an object with forward(x) and backward(grad_output)", _is_object, from_object),
+)
 
 
 def adapt(thing: Any, primals: Arrays | None = None) -> Subject:
@@ -14,37 +75,66 @@ def adapt(thing: Any, primals: Arrays | None = None) -> Subject:
     Parameters
     ----------
     thing : object
-        A `Subject`, or a layer in the style of `reference_layers`.
+        A `Subject`, a layer in the style of `reference_layers`, or an object with forward and backward that keeps
+        its parameters and their gradients: `from_object` takes what cannot be found out.
     primals : mapping of str to ndarray, optional
         Where to evaluate a layer: its input ``"x"`` and its parameters by name.
 
     Raises
     ------
     TypeError
-        If `thing` is neither; the message says what was looked for.
+        If `thing` is nothing of the kind; the message says what was looked for.
     ValueError
-        If a layer comes without primals.
+        If a layer comes without primals, or its parameters or gradients are not found, or may be several.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Square:
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x**2
+    ...     def backward(self, dy):
+    ...         return 2 * self.x * dy
+    >>> adapt(Square(), {"x": np.array([1.0, 2.0])}).name
+    'Square'
     """
     if isinstance(thing, Subject):
         return thing
-    require_layer(thing)
+    style = _style_of(thing)
     if primals is None:
         raise ValueError(f"expected primals beside the layer {thing!r}: its input 'x' and its parameters by name")
-    return from_reference(thing, primals)
+    return style.adapt(thing, primals)
 
 
 def require_layer(thing: Any) -> None:
-    """Refuse what is no layer in the style of `reference_layers`.
+    """Refuse what is no layer in the style of `reference_layers`, which alone is told apart from its parameters.
 
     Raises
     ------
     TypeError
-        If `thing` has no forward and backward, or is a class of layers; the message says what was looked for.
+        The message says what was looked for.
     """
-    has_both = callable(getattr(thing, "forward", None)) and callable(getattr(thing, "backward", None))
-    if isinstance(thing, type) or not has_both:
-        got = f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
+    style = _style_of(thing)
+    if style is not STYLES[0]:
         raise TypeError(
-            f"expected a gradcheck.Subject or a layer with forward(params, x) -> (y, cache) and "
-            f"backward(params, cache, grad_output) -> (grad_input, grad_params), got {got}"
+            f"expected its arrays by name beside {style.looks_like}: gradcheck.adapt({type(thing).__name__}(…), "
+            f"{{'x': x, 'weight': weight}}) makes a subject of it"
         )
+
+
+def _style_of(thing: Any) -> Style:
+    found = None if isinstance(thing, type) else next((style for style in STYLES if style.recognise(thing)), None)
+    if found is None:
+        known = "; or ".join(style.looks_like for style in STYLES)
+        raise TypeError(f"expected a gradcheck.Subject or a layer {known}; got {_told(thing)}")
+    return found
+
+
+def _told(thing: Any) -> str:
+    if isinstance(thing, type):
+        return f"the class {thing.__name__}"
+    if type(thing).__module__.partition(".")[0] in ("builtins", "numpy"):
+        return type(thing).__name__
+    methods = [name for name in dir(thing) if not name.startswith("_") and callable(getattr(thing, name, None))]
+    return f"{type(thing).__name__} with the methods {', '.join(methods[:12]) or 'none'}"
