@@ -34,6 +34,8 @@ LIMITS: Mapping[str, str] = MappingProxyType(
         "batch-normalising": "samples of a batch influence each other",
         "fixed-batch": "the batch has one size",
         "forward-writes": "the forward updates constants",
+        "cleared": "gradients that the layer adds up are set to zero before each pullback",
+        "scaled": "gradients are divided by a factor that was declared",
     }
 )
 _FLOAT_DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.float16))
@@ -70,6 +72,9 @@ class Trait:
           independent. Put in the place of ``"batch-separable"``.
         - ``"fixed-batch"``: the size of the batch cannot change.
         - ``"forward-writes"``: the forward updates the named constants, such as running statistics.
+        - ``"cleared"``: the layer adds up the gradients of the named primals in places of its own, which an adapter
+          sets to zero before each pullback.
+        - ``"scaled"``: the layer's gradients of the named primals differ from the true ones by a declared factor.
     primals : tuple of str
         The primals (for ``"forward-writes"``: constants) that the trait is about; all of them if empty.
 
