@@ -93,7 +93,7 @@ def from_callback(
     wanted = {key: arrays[key] for key in arrays if key not in store.names}
     gradients = Gradients(returned, wanted, order, returns, "the callback") if wanted else None
     if gradients is not None:
-        gradients.refuse_exchanged(lambda values: run({**arrays, **values})[0], cotangent, gradients(returned))
+        gradients.require_order(lambda values: run({**arrays, **values})[0], cotangent, returned)
     found = store.watch(lambda: _call_back(run(arrays)[1], cotangent), accumulates)
 
     def vjp(values: Arrays) -> tuple[Any, Pullback]:

@@ -150,7 +150,7 @@ def from_functions(
     cotangent = trial_cotangent(outputs)
     returned = pull(trial, outputs, cache, cotangent)
     gradients = Gradients(returned, arrays, takes.names, returns)
-    gradients.refuse_exchanged(lambda values: split(*run(values))[0], cotangent, gradients(returned))
+    gradients.require_order(lambda values: split(*run(values))[0], cotangent, returned)
 
     def vjp(values: Arrays) -> tuple[Any, Pullback]:
         outputs, cache = split(*run(values))

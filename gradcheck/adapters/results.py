@@ -17,6 +17,8 @@ Path: TypeAlias = tuple[Any, ...]
 
 #: Relative difference above which a slope is not that of a gradient, by the size of an item of its dtype.
 _UNLIKE = {8: 1e-2, 4: 5e-2, 2: 0.3}
+#: Gradients of one shape, more than which are not tried in every order.
+_MOST_EXCHANGED = 5
 _STEP = {8: 1e-5, 4: 1e-2, 2: 5e-2}
 
 
@@ -122,7 +124,6 @@ class Gradients:
                     f"{self._shown(self._found)}"
                 )
             paths = {name: path for path, name in zip(self._found, names, strict=True) if name is not None}
-        self._refuse_wrong_order(paths)
         return paths
 
     def _detected(self, order: Sequence[str]) -> dict[str, Path]:
@@ -160,52 +161,55 @@ class Gradients:
             free.remove(path)
         return fits
 
-    def _refuse_wrong_order(self, paths: Mapping[str, Path]) -> None:
-        fitting = self._fitting(paths)
-        if fitting is None or fitting == paths:
-            return
-        name = next(name for name in paths if fitting[name] != paths[name])
-        shape = self._shape(paths[name])
-        other = next(key for key, path in fitting.items() if path == paths[name])
-        raise ValueError(
-            f"expected the gradient of {name!r} to have shape {self._primals[name].shape}, got shape={shape}, which is "
-            f"that of {other!r}: the results are in another order, declare returns={self._as_returns(fitting)}"
-        )
-
-    def refuse_exchanged(self, outputs: Callable[[Arrays], Outputs], cotangent: Any, gradients: Arrays) -> None:
-        """Refuse gradients of one shape that come in another order, as the slopes of the forward tell.
+    def require_order(self, outputs: Callable[[Arrays], Outputs], cotangent: Any, result: Any) -> None:
+        """Refuse gradients that come in another order, as their shapes tell, or else the slopes of the forward.
 
         Parameters
         ----------
         outputs : callable
             The forward.
         cotangent : ndarray or tuple of ndarray
-        gradients : mapping of str to ndarray
-            Those of this cotangent.
+        result : object
+            What the backward returned for this cotangent.
 
         Raises
         ------
         ValueError
-            If the gradients are those of each other's primals.
+            If the gradients are those of each other's primals; the message says what to declare.
         """
+        fitting = self._fitting(self.paths)
+        if fitting is None:
+            return  # their shapes are wrong in any order, which the check tells
+        truly = self._by_slopes(fitting, outputs, cotangent, result)
+        name = next((name for name in self.paths if truly[name] != self.paths[name]), None)
+        if name is None:
+            return
+        other = next(key for key, path in truly.items() if path == self.paths[name])
+        shape, due = self._shape(self.paths[name]), self._primals[name].shape
+        told = f"of shape {shape} where {due} is due" if shape != due else "as the slopes of the forward tell"
+        raise ValueError(
+            f"expected the gradient of {name!r}, got that of {other!r} in its place, {told}: the results are in "
+            f"another order, declare returns={self._as_returns(truly)}"
+        )
+
+    def _by_slopes(
+        self, paths: Mapping[str, Path], outputs: Callable[[Arrays], Outputs], cotangent: Any, result: Any
+    ) -> dict[str, Path]:
+        """Return these paths, those of one shape exchanged if only then every gradient is a slope of the forward."""
+        truly = dict(paths)
         groups: dict[tuple[Any, ...], list[str]] = {}
-        for name in self.paths:
+        for name in paths:
             groups.setdefault((self._primals[name].shape, self._primals[name].dtype), []).append(name)
         for (shape, dtype), names in groups.items():
-            if not 2 <= len(names) <= 5 or any(np.shape(gradients[name]) != shape for name in names):
+            if not 2 <= len(names) <= _MOST_EXCHANGED:
                 continue
             direction = np.random.default_rng(0).uniform(0.5, 1.5, shape).astype(dtype)
             slopes = {name: self._slope(outputs, cotangent, name, direction) for name in names}
-            claims = {name: float(np.sum(gradients[name] * direction, dtype=np.float64)) for name in names}
-            order = _order(slopes, claims, _UNLIKE[dtype.itemsize])
-            if order is not None and order != tuple(names):
-                truly = {name: self.paths[other] for name, other in zip(names, order, strict=True)}
-                name, other = next((name, other) for name, other in zip(names, order, strict=True) if name != other)
-                raise ValueError(
-                    f"expected the gradients of {', '.join(names)} in this order, got that of {name!r} in the place of "
-                    f"{other!r}, as the slopes of the forward tell; if that is the order that is meant, declare "
-                    f"returns={self._as_returns({**self.paths, **truly})}"
-                )
+            found = {name: as_array(follow(result, paths[name]), self._primals[name]) for name in names}
+            claims = {name: float(np.sum(found[name] * direction, dtype=np.float64)) for name in names}
+            for name, other in zip(names, _order(slopes, claims, _UNLIKE[dtype.itemsize]), strict=True):
+                truly[name] = paths[other]
+        return truly
 
     def _slope(self, outputs: Callable[[Arrays], Outputs], cotangent: Any, name: str, direction: Array) -> float:
         step = _STEP[direction.dtype.itemsize]
@@ -260,13 +264,13 @@ def trial_cotangent(outputs: Any) -> Any:
     return cotangents if isinstance(outputs, tuple) else cotangents[0]
 
 
-def _order(slopes: Mapping[str, float], claims: Mapping[str, float], unlike: float) -> tuple[str, ...] | None:
-    """Return whose claims are the slopes, in the order of the slopes: the names' own order where that fits."""
+def _order(slopes: Mapping[str, float], claims: Mapping[str, float], unlike: float) -> tuple[str, ...]:
+    """Return whose claims are the slopes, in the order of the slopes: the names' own order where that fits, or none."""
     scale = max(map(abs, (*slopes.values(), *claims.values())))
     for order in itertools.permutations(slopes):
         if all(abs(slopes[a] - claims[b]) <= unlike * scale for a, b in zip(slopes, order, strict=True)):
             return order
-    return None
+    return tuple(slopes)
 
 
 def _written(path: Path) -> str:
