@@ -71,7 +71,9 @@ def from_derivative(
         return as_outputs(function(x, **options))
 
     def slope(x: Array, y: Array, of: str) -> Any:
-        return as_array(derivative(x if of == "input" else y, **options))
+        found = as_array(derivative(x if of == "input" else y, **options), x)
+        # Steps are often written as comparisons or in integers.
+        return found.astype(x.dtype) if isinstance(found, np.ndarray) and found.dtype.kind in "biu" else found
 
     def vjp(values: Arrays) -> tuple[Any, Pullback]:
         x = values[key]

@@ -6,6 +6,7 @@ import copy
 import functools
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,13 @@ from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 #: Parameters of a backward that take no cotangent.
 _SWITCHES = {"retain_graph", "create_graph", "keep_graph", "zero_grad", "verbose", "inputs"}
+
+
+class _Absent(Enum):
+    ABSENT = "an attribute that is not there"
+
+
+_ABSENT = _Absent.ABSENT
 
 
 def from_tape(
@@ -164,17 +172,17 @@ class _Tensors:
 
     def state(self, leaf: Any) -> Any:
         """Return what leaves hold of a gradient before any is known."""
-        return None if callable(self._grad) else self._each(leaf, lambda one: getattr(one, self._held(), None))
+        return None if callable(self._grad) else self._each(leaf, lambda one: getattr(one, self._held(), _ABSENT))
 
     def reset(self, leaf: Any, blank: Any) -> None:
         """Put back what leaves held before, which is left as it is."""
         if callable(self._grad):
             return
         if not self._scalars:
-            setattr(leaf, self._held(), copy.deepcopy(blank))
+            self._hold(leaf, copy.deepcopy(blank))
             return
         for index in np.ndindex(leaf.shape):
-            setattr(leaf[index], self._held(), blank[index])
+            self._hold(leaf[index], blank[index])
 
     def run_back(self, results: Any, cotangent: Any) -> None:
         """Fill in the gradients of the leaves."""
@@ -196,7 +204,7 @@ class _Tensors:
                         f"expected tensors that can be multiplied and summed, or a backward that takes the cotangent, "
                         f"got {type(one).__name__}; pass backward=lambda output, cotangent: …"
                     )
-                setattr(one, self._held(), np.array(g))
+                self._hold(one, np.array(g))
                 self._method(one)()
 
     def gradient(self, name: str, leaf: Any, like: Array) -> Array:
@@ -251,6 +259,12 @@ class _Tensors:
         """The attribute that is set as a whole, ``grad`` of ``grad.data``."""
         return str(self._grad).split(".")[0]
 
+    def _hold(self, tensor: Any, held: Any) -> None:
+        if held is not _ABSENT:
+            setattr(tensor, self._held(), held)
+        elif hasattr(tensor, self._held()):
+            delattr(tensor, self._held())
+
     def _method(self, tensor: Any) -> Callable[..., Any]:
         method = getattr(tensor, str(self._backward), None)
         if not callable(method):
@@ -276,4 +290,4 @@ def _takes_cotangent(method: Callable[..., Any]) -> bool:
 
 
 def _can_be_summed(output: Any, cotangent: Any) -> bool:
-    return hasattr(output, "__mul__") and (np.size(cotangent) == 1 or hasattr(output, "sum"))
+    return callable(getattr(output, "__mul__", None)) and (np.size(cotangent) == 1 or hasattr(output, "sum"))

@@ -146,7 +146,7 @@ def test_a_leaf_without_gradient_is_refused_or_zero():
     def ignores(x, w, s):
         return x @ w
 
-    with pytest.raises(ValueError, match="expected the leaf 's' to have a gradient after backward.*missing='zero'"):
+    with pytest.raises(ValueError, match=r"expected the leaf 's' to have a gradient after backward.*missing='zero'"):
         from_tape(ignores, primals_of(), leaf=SeededByOne)
     report = gradcheck.check(from_tape(ignores, primals_of(), leaf=SeededByOne, missing="zero"))
     assert report.subjects[0].vacuous == ("s",)
