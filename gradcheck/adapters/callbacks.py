@@ -85,16 +85,20 @@ def from_callback(
             raise TypeError(f"expected forward to return (output, callback), got {type(result).__name__}")
         return as_outputs(result[0]), result[1]
 
-    outputs, callback = run(arrays)
-    cotangent = trial_cotangent(outputs)
-    returned = _call_back(callback, cotangent)
-    store.learn()
-    order = [key for key in (*takes.names, *store.parameters) if key not in store.names]
-    wanted = {key: arrays[key] for key in arrays if key not in store.names}
-    gradients = Gradients(returned, wanted, order, returns, "the callback") if wanted else None
-    if gradients is not None:
-        gradients.require_order(lambda values: run({**arrays, **values})[0], cotangent, returned)
-    found = store.watch(lambda: _call_back(run(arrays)[1], cotangent), accumulates)
+    def fresh() -> dict[str, Array]:
+        return {key: np.array(array) for key, array in arrays.items()}
+
+    with np.errstate(all="ignore"):
+        outputs, callback = run(fresh())
+        cotangent = trial_cotangent(outputs)
+        returned = _call_back(callback, cotangent)
+        store.learn()
+        order = [key for key in (*takes.names, *store.parameters) if key not in store.names]
+        wanted = {key: arrays[key] for key in arrays if key not in store.names}
+        gradients = Gradients(returned, wanted, order, returns, "the callback") if wanted else None
+        if gradients is not None:
+            gradients.require_order(lambda values: run({**fresh(), **values})[0], cotangent, returned)
+        found = store.watch(lambda: _call_back(run(fresh())[1], cotangent), accumulates)
 
     def vjp(values: Arrays) -> tuple[Any, Pullback]:
         outputs, callback = run(values)
@@ -103,7 +107,7 @@ def from_callback(
             store.install(values)
             store.clear()
             returned = _call_back(callback, cotangent)
-            return {**(gradients(returned) if gradients is not None else {}), **store.read()}
+            return {**(gradients(returned, values) if gradients is not None else {}), **store.read(values)}
 
         return outputs, pullback
 
@@ -165,8 +169,8 @@ class _Store:
             if isinstance(held, np.ndarray):
                 held[...] = 0
 
-    def read(self) -> dict[str, Any]:
-        """Return the gradients that a callback left."""
+    def read(self, values: Arrays) -> dict[str, Any]:
+        """Return the gradients that a callback left, at these values of the primals."""
         found = {}
         for name in self.names:
             value = self._held(name)
@@ -174,7 +178,7 @@ class _Store:
                 raise ValueError(
                     f"expected the callback to leave a gradient of {name!r}, got None from grads[{name!r}]"
                 )
-            array = as_array(value, self._primals[name])
+            array = as_array(value, values[name])
             found[name] = np.array(array) if name in self._rebound else array
         return found
 
@@ -182,11 +186,11 @@ class _Store:
         """Return what shows, over two calls more, of how gradients are left, unless it is declared."""
         if declared is not None:
             return [Trait("accumulates", self.names)] if declared and self.names else []
-        seen: list[dict[str, Any]] = [self.read()] if self.names else []
+        seen: list[dict[str, Any]] = [self.read(self._primals)] if self.names else []
         values = [{name: np.array(array) for name, array in one.items()} for one in seen]
         for _ in range(2 if self.names else 0):
             call()
-            seen.append(self.read())
+            seen.append(self.read(self._primals))
             values.append({name: np.array(array) for name, array in seen[-1].items()})
         habits: dict[str, list[str]] = {"accumulates": [], "overwrites": [], "cleared": []}
         for name in self.names:

@@ -81,19 +81,20 @@ def from_derivative(
         return y, lambda cotangent: {key: cotangent * slope(x, y, of)}
 
     x = np.array(x)
-    y = forward(x)
-    if np.shape(y) != x.shape:
-        raise ValueError(
-            f"expected {name_of(function)} to act on each entry of shape {x.shape}, got an output of shape "
-            f"{np.shape(y)}"
-        )
-    _require_elementwise(slope(x, y, of), x)
-    other = "output" if of == "input" else "input"
-    numeric = _numeric_slope(forward, x)
-    if not _agree(slope(x, y, of), numeric) and _agree(_quietly(slope, x, y, other), numeric):
-        raise ValueError(
-            f"expected a derivative of the {of}, got one that is right of the {other} alone; declare of={other!r}"
-        )
+    with np.errstate(all="ignore"):
+        y = forward(x)
+        if np.shape(y) != x.shape:
+            raise ValueError(
+                f"expected {name_of(function)} to act on each entry of shape {x.shape}, got an output of shape "
+                f"{np.shape(y)}"
+            )
+        _require_elementwise(slope(x, y, of), x)
+        other = "output" if of == "input" else "input"
+        numeric = _numeric_slope(forward, x)
+        if not _agree(slope(x, y, of), numeric) and _agree(_quietly(slope, x, y, other), numeric):
+            raise ValueError(
+                f"expected a derivative of the {of}, got one that is right of the {other} alone; declare of={other!r}"
+            )
     return Subject(name or name_of(function), {key: x}, vjp, traits=frozenset(traits), reproduce=reproduce)
 
 
@@ -107,9 +108,8 @@ def _require_elementwise(slope: Any, x: Array) -> None:
 
 def _numeric_slope(forward: Callable[[Array], Any], x: Array) -> Array:
     step = _STEPS[x.dtype.itemsize][0]
-    with np.errstate(all="ignore"):
-        above, below = x + x.dtype.type(step), x - x.dtype.type(step)
-        return np.asarray((forward(above) - forward(below)) / (above - below))
+    above, below = x + x.dtype.type(step), x - x.dtype.type(step)
+    return np.asarray((forward(above) - forward(below)) / (above - below))
 
 
 def _agree(slope: Any, numeric: Array) -> bool:
@@ -122,7 +122,6 @@ def _agree(slope: Any, numeric: Array) -> bool:
 def _quietly(slope: Callable[..., Any], *arguments: Any) -> Any:
     """Return the derivative of what it may not be made for; None if it raises."""
     try:
-        with np.errstate(all="ignore"):
-            return slope(*arguments)
+        return slope(*arguments)
     except Exception:
         return None

@@ -128,7 +128,8 @@ def from_functions(
         return takes(function, {**beside, **values}, options), saved
 
     trial = {key: np.array(array) for key, array in arrays.items()}
-    result, saved = run(trial)
+    with np.errstate(all="ignore"):
+        result, saved = run(trial)
     gives = backward_call(
         backward,
         list(dict.fromkeys((*takes.names, *beside))),
@@ -147,14 +148,16 @@ def from_functions(
         return call(backward, {**known, **cotangents})
 
     outputs, cache = split(result, saved)
+    _require_arrays(outputs)
     cotangent = trial_cotangent(outputs)
-    returned = pull(trial, outputs, cache, cotangent)
-    gradients = Gradients(returned, arrays, takes.names, returns)
-    gradients.require_order(lambda values: split(*run(values))[0], cotangent, returned)
+    with np.errstate(all="ignore"):
+        returned = pull(trial, outputs, cache, cotangent)
+        gradients = Gradients(returned, arrays, takes.names, returns)
+        gradients.require_order(lambda values: split(*run(values))[0], cotangent, returned)
 
     def vjp(values: Arrays) -> tuple[Any, Pullback]:
         outputs, cache = split(*run(values))
-        return outputs, lambda cotangent: gradients(pull(values, outputs, cache, cotangent))
+        return outputs, lambda cotangent: gradients(pull(values, outputs, cache, cotangent), values)
 
     return Subject(
         name or name_of(forward), primals, vjp, traits=frozenset(traits), reproduce=reproduce, constants=watched(named)
@@ -233,6 +236,15 @@ def _result_form(
             f"takes these"
         )
     return (*(OUTPUT for _ in result[:-1]), CACHE)
+
+
+def _require_arrays(outputs: Any) -> None:
+    for output in as_tuple(outputs):
+        if not isinstance(output, np.ndarray):
+            raise ValueError(
+                f"expected outputs that are arrays, got {type(output).__name__} among what forward returns; if it is a "
+                f"cache, declare forward_returns=({OUTPUT!r}, {CACHE!r})"
+            )
 
 
 def _split(result: Any, form: Sequence[str | None]) -> tuple[Any, Any]:

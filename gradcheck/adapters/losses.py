@@ -132,12 +132,14 @@ def from_loss(
             found = as_array(ask(), predictions)
             # Of one value for each sample, the cotangent is shared by the entries of the sample.
             weights = np.reshape(cotangent, np.shape(cotangent) + (1,) * (np.ndim(found) - np.ndim(cotangent)))
-            return {PREDICTIONS: np.asarray(weights * found / predictions.dtype.type(scale))}
+            return {PREDICTIONS: np.asarray(weights.astype(found.dtype) * found / found.dtype.type(scale))}
 
         return loss, pullback
 
-    loss, ask = evaluate(given[PREDICTIONS])
-    _require_forms(loss, as_array(ask(), given[PREDICTIONS]), given[PREDICTIONS])
+    with np.errstate(all="ignore"):
+        trial = np.array(given[PREDICTIONS])
+        loss, ask = evaluate(trial)
+        _require_forms(loss, as_array(ask(), trial), trial)
     found = [Trait("last-forward-only")] if of_last else []
     if scale != 1:
         found.append(Trait("scaled", (PREDICTIONS,)))

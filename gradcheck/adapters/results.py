@@ -98,9 +98,9 @@ class Gradients:
                     f"constant and not as a primal"
                 )
 
-    def __call__(self, result: Any) -> dict[str, Array]:
-        """Return the gradients of one result by name."""
-        return {name: as_array(follow(result, path), self._primals[name]) for name, path in self.paths.items()}
+    def __call__(self, result: Any, values: Arrays) -> dict[str, Array]:
+        """Return the gradients of one result by name, at these values of the primals."""
+        return {name: as_array(follow(result, path), values[name]) for name, path in self.paths.items()}
 
     def _declared(self, returns: Sequence[Spec]) -> dict[str, Path]:
         returns = (returns,) if isinstance(returns, str) else returns

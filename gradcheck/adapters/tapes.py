@@ -116,7 +116,8 @@ def from_tape(
 
         return outputs, pullback
 
-    once = _runs_back_once(vjp, arrays)
+    with np.errstate(all="ignore"):
+        once = _runs_back_once(vjp, arrays)
     found = [Trait("single-pullback")] if once else []
     return Subject(
         name or name_of(function),

@@ -188,6 +188,22 @@ def test_float32_stays_float32(arrays):
     gradcheck.verify(from_functions(pairs.affine_with_cache, pairs.affine_from_cache, primals))
 
 
+def test_a_cache_that_nobody_takes_is_declared(arrays):
+    declared = {"forward_returns": ("output", "cache")}
+    gradcheck.verify(from_functions(pairs.affine_with_cache, pairs.affine_backward, arrays, **declared))
+
+
+def test_overflow_warns_no_more_than_in_a_check():
+    subject = from_functions(
+        np.square,
+        lambda dy, x: 2 * x * dy,
+        {"x": np.array([1e200, 1.0])},
+        arguments=("x",),
+        backward_arguments=("cotangent", "x"),
+    )
+    assert gradcheck.check(subject).failures[0].check == "forward"
+
+
 def test_a_cache_that_is_used_up_is_declared(arrays):
     def forward(x):
         return np.sin(x), [x]
@@ -362,6 +378,10 @@ REFUSED = {
     "a word for a result": (
         lambda p: from_functions(pairs.affine_with_cache, pairs.by_key, p, forward_returns=("output", "cach")),
         r"expected forward_returns among 'output', 'cache' and None, got 'cach'; did you mean 'cache'\?",
+    ),
+    "a cache that nobody takes": (
+        lambda p: from_functions(pairs.affine_with_cache, pairs.affine_backward, p),
+        r"got tuple among what forward returns; if it is a cache, declare forward_returns=\('output', 'cache'\)",
     ),
     "another number of results": (
         lambda p: from_functions(pairs.affine, pairs.affine_backward, p, forward_returns=("output", None)),

@@ -103,6 +103,12 @@ def test_a_value_for_each_sample():
     gradcheck.verify(from_loss(lambda z, t: ((z - t) ** 2).sum(1), lambda z, t: 2 * (z - t), z, t))
 
 
+def test_float32_stays_float32():
+    z, t = point()
+    narrow = z.astype(np.float32), t.astype(np.float32)
+    gradcheck.verify(from_loss(lambda z, t: float(np.sum(z * z * t)), lambda z, t: 4 * z * t, *narrow, scale=2))
+
+
 def test_no_targets_and_options():
     z, _ = point()
     gradcheck.verify(from_loss(lambda w, rate: rate * np.sum(w**2), lambda w, rate: 2 * rate * w, z, rate=0.1))
