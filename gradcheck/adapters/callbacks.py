@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.results import Gradients, as_array, as_outputs, trial_cotangent
-from gradcheck.adapters.signatures import Spec, call_of, name_of, required_arguments, watched
+from gradcheck.adapters.signatures import Spec, arrays_of, call_of, name_of, required_arguments, watched
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 Read = Callable[[], Any]
@@ -73,7 +73,7 @@ def from_callback(
     >>> gradcheck.check(from_callback(square, {"x": np.array([1.0, -2.0])})).verdict
     'passed'
     """
-    arrays = {key: np.array(array) for key, array in primals.items()}
+    arrays = arrays_of(primals)
     store = _Store(arrays, parameters or {}, grads)
     given = {key: array for key, array in arrays.items() if key not in store.parameters}
     takes, named = call_of("forward", forward, given, constants, arguments, options)
@@ -113,7 +113,7 @@ def from_callback(
 
     return Subject(
         name or name_of(forward),
-        primals,
+        arrays,
         vjp,
         traits=frozenset((*found, *traits)),
         reproduce=reproduce,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradcheck.adapters.results import as_array, as_outputs
-from gradcheck.adapters.signatures import name_of
+from gradcheck.adapters.signatures import arrays_of, name_of
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 #: Step, and relative difference above which a slope is not that of a derivative, by the size of an item of the dtype.
@@ -62,7 +62,7 @@ def from_derivative(
     """
     if of not in ("input", "output"):
         raise ValueError(f"expected of to be 'input' or 'output', got of={of!r}")
-    arrays = primals if isinstance(primals, Mapping) else {"x": primals}
+    arrays = arrays_of(primals if isinstance(primals, Mapping) else {"x": primals})
     if len(arrays) != 1:
         raise ValueError(f"expected one primal, the input of {name_of(function)}, got {', '.join(arrays)}")
     ((key, x),) = arrays.items()
@@ -80,7 +80,6 @@ def from_derivative(
         y = forward(x)
         return y, lambda cotangent: {key: cotangent * slope(x, y, of)}
 
-    x = np.array(x)
     with np.errstate(all="ignore"):
         y = forward(x)
         if np.shape(y) != x.shape:

@@ -16,6 +16,7 @@ from gradcheck.adapters.signatures import (
     OUTPUT,
     Call,
     Spec,
+    arrays_of,
     backward_call,
     call_of,
     left_at_default,
@@ -116,7 +117,7 @@ def from_functions(
     >>> gradcheck.check(from_functions(affine, affine_backward, primals)).verdict
     'passed'
     """
-    arrays = {key: np.array(array) for key, array in primals.items()}
+    arrays = arrays_of(primals)
     in_context = takes_context(forward) if context is None else context
     takes, named = call_of("forward", forward, arrays, constants, arguments, options, skip=int(in_context))
     beside = {**left_at_default(forward, options), **named}
@@ -160,7 +161,7 @@ def from_functions(
         return outputs, lambda cotangent: gradients(pull(values, outputs, cache, cotangent), values)
 
     return Subject(
-        name or name_of(forward), primals, vjp, traits=frozenset(traits), reproduce=reproduce, constants=watched(named)
+        name or name_of(forward), arrays, vjp, traits=frozenset(traits), reproduce=reproduce, constants=watched(named)
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.results import as_array
-from gradcheck.adapters.signatures import name_of, parameters_of, required_arguments
+from gradcheck.adapters.signatures import arrays_of, name_of, parameters_of, required_arguments
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait, did_you_mean
 
 PREDICTIONS, TARGETS = "predictions", "targets"
@@ -99,7 +99,7 @@ def from_loss(
     """
     if not np.isscalar(scale) or isinstance(scale, str | bool) or not np.isfinite(scale) or not scale:
         raise ValueError(f"expected scale to be a finite number other than 0, got scale={scale!r}")
-    given = {PREDICTIONS: np.array(predictions), TARGETS: targets}
+    given = {**arrays_of({PREDICTIONS: predictions}), TARGETS: targets}
     known = (PREDICTIONS,) if targets is None else _WORDS
     takes = _order("arguments", value, arguments, known, options)
     gives = takes

@@ -56,6 +56,26 @@ class Call:
         return function(*positional, **keywords, **(options or {}))
 
 
+def arrays_of(primals: Arrays) -> dict[str, Array]:
+    """Return copies of the primals.
+
+    Raises
+    ------
+    TypeError
+        If they are no mapping, or one is not of floating dtype.
+    """
+    if not isinstance(primals, Mapping):
+        raise TypeError(f"expected primals to be a mapping of names to arrays, got {type(primals).__name__}")
+    arrays = {name: np.array(array) for name, array in primals.items()}
+    for name, array in arrays.items():
+        if array.dtype not in (np.float64, np.float32, np.float16):
+            raise TypeError(
+                f"expected the primal {name!r} to have dtype float64, float32 or float16, got dtype={array.dtype}; "
+                f"pass it as a constant if no gradient is wanted for it"
+            )
+    return arrays
+
+
 def build(spec: Spec, values: Mapping[str, Any]) -> Any:
     """Return the value of a spec: names replaced by what they stand for."""
     if isinstance(spec, Mapping):

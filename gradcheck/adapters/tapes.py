@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradcheck.adapters.results import as_array, as_tuple, trial_cotangent
-from gradcheck.adapters.signatures import Spec, call_of, name_of, parameters_of, watched
+from gradcheck.adapters.signatures import Spec, arrays_of, call_of, name_of, parameters_of, watched
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 #: Parameters of a backward that take no cotangent.
@@ -94,7 +94,7 @@ def from_tape(
     """
     if missing not in (None, "zero"):
         raise ValueError(f"expected missing to be 'zero' or None, got missing={missing!r}")
-    arrays = {key: np.array(array) for key, array in primals.items()}
+    arrays = arrays_of(primals)
     takes, named = call_of("the function", function, arrays, constants, arguments, options)
     tensors = _Tensors(leaf, value, grad, backward, scalars, missing)
 
@@ -121,7 +121,7 @@ def from_tape(
     found = [Trait("single-pullback")] if once else []
     return Subject(
         name or name_of(function),
-        primals,
+        arrays,
         vjp,
         traits=frozenset((*found, *traits)),
         reproduce=reproduce,

@@ -379,6 +379,14 @@ REFUSED = {
         lambda p: from_functions(pairs.affine_with_cache, pairs.by_key, p, forward_returns=("output", "cach")),
         r"expected forward_returns among 'output', 'cache' and None, got 'cach'; did you mean 'cache'\?",
     ),
+    "an array for primals": (
+        lambda p: from_functions(np.tanh, no_cotangent, p["x"]),
+        "expected primals to be a mapping of names to arrays, got ndarray",
+    ),
+    "integers": (
+        lambda p: from_functions(pairs.affine, pairs.affine_backward, {**p, "bias": np.arange(4)}),
+        "expected the primal 'bias' to have dtype float64, .* got dtype=int64; pass it as a constant",
+    ),
     "a cache that nobody takes": (
         lambda p: from_functions(pairs.affine_with_cache, pairs.affine_backward, p),
         r"got tuple among what forward returns; if it is a cache, declare forward_returns=\('output', 'cache'\)",
