@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from gradcheck.checks.contracts.contract import Violation
 from gradcheck.checks.escalation import Examination
 from gradcheck.checks.exact import ExactTest
@@ -116,7 +118,7 @@ def _wrong_gradient(setting: Setting, wrong: WrongGradient, case: CaseId) -> Fai
             "no single entry is off by more than its own error bar"
         )
     if wrong.ratio is not None:
-        sentences.append(f"analytic = {wrong.ratio:.6g} × numeric in every entry")
+        sentences.append(f"analytic = {wrong.ratio:.6g} × numeric in every entry{_mean_or_sum(wrong)}")
     if wrong.outputs:
         form = setting.linearization.form
         sentences.append(f"the error enters through {_outputs(wrong.outputs, form.space, form.is_tuple)}")
@@ -133,6 +135,16 @@ def _wrong_gradient(setting: Setting, wrong: WrongGradient, case: CaseId) -> Fai
         entries=wrong.part.size,
         sampled=wrong.sampled,
     )
+
+
+def _mean_or_sum(wrong: WrongGradient) -> str:
+    """Ask whether a constant ratio is the number of things that one side sums and the other averages."""
+    shape = wrong.part.shape
+    for count in (*shape, int(np.prod(shape))):
+        for factor, sides in ((count, "a sum against a mean"), (1 / count, "a mean against a sum")):
+            if count > 1 and wrong.ratio is not None and abs(wrong.ratio - factor) <= 1e-4 * factor:
+                return f": {sides} over {count}?"
+    return ""
 
 
 def _outputs(positions: tuple[int, ...], space: Space, is_tuple: bool) -> str:
