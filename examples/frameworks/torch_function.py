@@ -1,7 +1,7 @@
 """An autograd function of one's own: x·softplus(βx), with β learned, and its backward written by hand.
 
-``gradcheck verify examples/frameworks/torch_function.py`` verifies it in double and in single precision, with transposed
-tensors, and with the expanded cotangent that a summed loss gives it.
+``gradcheck verify examples/frameworks/torch_function.py`` verifies it in double and in single precision, with tensors
+that are transposed, and with the expanded cotangent of a summed loss.
 """
 
 import numpy as np

@@ -28,13 +28,14 @@ def optional_package(name: str) -> Any:
     """
     package = name.partition(".")[0]
     try:
-        return importlib.import_module(name)
+        importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name != package:  # it is there, and itself lacks something
             raise
         raise ModuleNotFoundError(
             f'this needs the package {package}; install it with: pip install "gradcheck[{package}]"', name=package
         ) from None
+    return importlib.import_module(name)
 
 
 def loaded_package(name: str) -> Any | None:

@@ -94,7 +94,7 @@ def from_torch(
     }
     if isinstance(thing, torch.nn.Module):
         layer = _module(torch, thing, primals, constants or {}, training, options)
-        written = layer.written()
+        written = layer.written() if _mode(thing, training) else ()
         declared |= {Trait("forward-writes", written)} if written else set()
     else:
         _require_function(thing, training)
@@ -180,7 +180,7 @@ class _Layer:
             return self._arrays(self._call(tensors, arrays, other_mode=True))
 
     def written(self) -> tuple[str, ...]:
-        """Return the names of what the forward of a module in training changes of its state."""
+        """Return the names of what the forward changes of the state."""
         if not self.state:
             return ()
         self.forward({**self.arguments.primals, **self.parameters})
@@ -293,12 +293,10 @@ def _module(
     state = {name: value for name, value in values.items() if name not in wanted}
 
     def run(tensors: dict[str, Any], state: dict[str, Any], other_mode: bool) -> Any:
-        mode = module.training if training is None else training
-
         def called(*args: Any, **kwargs: Any) -> Any:
             return torch.func.functional_call(module, state, args, kwargs)
 
-        with _in_mode(module, not mode if other_mode else training):
+        with _in_mode(module, not _mode(module, training) if other_mode else training):
             return arguments.call(called, tensors)
 
     return _Layer(
@@ -333,12 +331,18 @@ def _function(
 
 
 def _require_function(thing: Any, training: bool | None) -> None:
+    expected = "expected a module, an autograd.Function or a function of tensors"
     if isinstance(thing, type) and not is_torch(thing):
-        raise TypeError(f"expected a module, an autograd.Function or a function of tensors, got the class {thing!r}")
+        raise TypeError(f"{expected}, got the class {thing.__name__}; make an instance of it")
     if not callable(thing):
-        raise TypeError(f"expected a module, an autograd.Function or a function of tensors, got {_described(thing)}")
+        raise TypeError(f"{expected}, got {_described(thing)}")
     if training is not None:
         raise ValueError(f"expected no mode of what is no torch.nn.Module, got training={training}")
+
+
+def _mode(module: Any, training: bool | None) -> bool:
+    """Return whether the module is to run in training, where buffers such as running statistics may be updated."""
+    return bool(module.training) if training is None else training
 
 
 @contextmanager
