@@ -25,14 +25,14 @@ class Arguments:
         Arrays of integers and booleans, such as indices, and whatever else was declared constant.
     leading : tuple of str
         The names of the values that are given by position, in their order.
-    named : tuple of str
-        Those that are given by name.
+    named : dict of str to str
+        For each parameter that is given by name, the name of its value.
     """
 
     primals: dict[str, Any]
     constants: dict[str, Any]
     leading: tuple[str, ...]
-    named: tuple[str, ...]
+    named: dict[str, str]
 
     @property
     def watched(self) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class Arguments:
 
     def call(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
         """Call the function with these values of primals and constants."""
-        named = {name: values[name] for name in self.named}
+        named = {parameter: values[name] for parameter, name in self.named.items()}
         return function(*(values[name] for name in self.leading), **named)
 
 
@@ -50,8 +50,8 @@ def arguments_of(
 ) -> Arguments:
     """Sort out what a function is called with.
 
-    Where all names are those of parameters, values go to the parameters of these names; otherwise they are given by
-    position, primals first, in the order of the mappings.
+    Values go to the parameters of their names. Those with names that are of no parameter go to the parameters that are
+    left, in their order, primals first.
 
     Parameters
     ----------
@@ -117,12 +117,15 @@ def _is_floating(value: object) -> bool:
     return isinstance(value, float) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f")
 
 
-def _places(parameters: list[inspect.Parameter], names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names given by position and those given by name: by position as far as no parameter is left out."""
+def _places(parameters: list[inspect.Parameter], names: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the names of what is given by position, as far as no parameter is left out, and of what by name."""
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     known = [parameter for parameter in parameters if parameter.kind not in variable]
-    if not {parameter.name for parameter in known}.issuperset(names):
-        return tuple(names), ()
-    by_position = takewhile(lambda p: p.name in names and p.kind is not inspect.Parameter.KEYWORD_ONLY, known)
-    leading = tuple(parameter.name for parameter in by_position)
-    return leading, tuple(name for name in names if name not in leading)
+    by_position = [parameter.name for parameter in known if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
+    filled = {parameter.name: parameter.name for parameter in known if parameter.name in names}
+    others = [name for name in names if name not in filled]
+    left = [parameter for parameter in by_position if parameter not in filled]
+    filled |= dict(zip(left, others, strict=False))
+    leading = list(takewhile(filled.__contains__, by_position))
+    named = {parameter: name for parameter, name in filled.items() if parameter not in leading}
+    return (*(filled[parameter] for parameter in leading), *others[len(left) :]), named

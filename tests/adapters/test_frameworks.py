@@ -29,10 +29,17 @@ def test_arguments_go_to_the_parameters_of_their_names(order, constants):
 
 
 @given(st.permutations("wxyz"))
-def test_names_that_the_function_does_not_know_are_given_in_their_order(order):
+def test_other_names_are_given_in_their_order(order):
     primals = {name: np.ones(1) for name in order}
     arguments = arguments_of(parameters_of(lambda *anything: anything), primals, {})
     assert arguments.call(lambda *anything: anything, {name: name for name in order}) == tuple(order)
+
+
+@given(st.permutations(["x", "c", "d", "y"]))
+def test_other_names_go_to_the_parameters_that_are_left(order):
+    arguments = arguments_of(parameters_of(called_with), {name: np.ones(1) for name in order}, {})
+    first, second = [name for name in order if name in "xy"]
+    assert arguments.call(called_with, {name: name for name in order}) == (first, second, "c", "d")
 
 
 def test_a_parameter_left_out_keeps_its_default():
