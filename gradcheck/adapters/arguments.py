@@ -85,7 +85,7 @@ def arguments_of(
     twice = sorted(given.keys() & constants.keys())
     if twice:
         raise ValueError(f"expected each name as a primal or as a constant, got {twice[0]!r} as both")
-    primals = {name: value for name, value in given.items() if _is_floating(value)}
+    primals = {name: np.asarray(value) for name, value in given.items() if _is_floating(value)}
     others = {name: value for name, value in given.items() if name not in primals}
     return Arguments(primals, {**others, **constants}, *_places(parameters, [*given, *constants]))
 
@@ -119,6 +119,8 @@ def _is_floating(value: object) -> bool:
 
 def _places(parameters: list[inspect.Parameter], names: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the names of what is given by position, as far as no parameter is left out, and of what by name."""
+    kinds = {parameter.kind for parameter in parameters}
+    any_name = inspect.Parameter.VAR_KEYWORD in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     known = [parameter for parameter in parameters if parameter.kind not in variable]
     by_position = [parameter.name for parameter in known if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
@@ -126,6 +128,8 @@ def _places(parameters: list[inspect.Parameter], names: list[str]) -> tuple[tupl
     others = [name for name in names if name not in filled]
     left = [parameter for parameter in by_position if parameter not in filled]
     filled |= dict(zip(left, others, strict=False))
+    beyond = others[len(left) :]
     leading = list(takewhile(filled.__contains__, by_position))
     named = {parameter: name for parameter, name in filled.items() if parameter not in leading}
-    return (*(filled[parameter] for parameter in leading), *others[len(left) :]), named
+    values = [filled[parameter] for parameter in leading]
+    return (tuple(values), named | dict(zip(beyond, beyond, strict=True))) if any_name else ((*values, *beyond), named)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def from_torch(
         declared,
         reproduce,
         constants={**layer.arguments.watched, **layer.watched},
-        other_mode=layer.other_mode if layer.has_modes else None,
+        other_mode=partial(layer.forward, other_mode=True) if layer.has_modes else None,
         laws=tuple(laws),
     )
 
@@ -168,16 +169,11 @@ class _Layer:
 
         return self._arrays(results), pullback
 
-    def forward(self, arrays: Arrays) -> Any:
+    def forward(self, arrays: Arrays, other_mode: bool = False) -> Any:
         """Return the outputs, without a graph."""
         with self.torch.no_grad():
-            return self._arrays(self._call({name: self._primal(name, arrays[name]) for name in arrays}, arrays))
-
-    def other_mode(self, arrays: Arrays) -> Any:
-        """Return the outputs in the opposite mode, without a graph."""
-        with self.torch.no_grad():
-            tensors = {name: self._primal(name, arrays[name]) for name in arrays}
-            return self._arrays(self._call(tensors, arrays, other_mode=True))
+            tensors = {name: self._primal(name, array) for name, array in arrays.items()}
+            return self._arrays(self._call(tensors, arrays, other_mode))
 
     def written(self) -> tuple[str, ...]:
         """Return the names of what the forward changes of the state."""

@@ -42,6 +42,14 @@ def test_other_names_go_to_the_parameters_that_are_left(order):
     assert arguments.call(called_with, {name: name for name in order}) == (first, second, "c", "d")
 
 
+def test_names_without_a_parameter_are_kept_where_any_name_is_taken():
+    def function(x, **others):
+        return x, others
+
+    arguments = arguments_of(parameters_of(function), {name: np.ones(1) for name in ("x", "weight", "bias")}, {})
+    assert arguments.call(function, {"x": 1, "weight": 2, "bias": 3}) == (1, {"weight": 2, "bias": 3})
+
+
 def test_a_parameter_left_out_keeps_its_default():
     arguments = arguments_of(parameters_of(called_with), {"a": np.ones(1), "c": np.ones(1)}, {})
     assert arguments.call(called_with, {"a": 5, "c": 6}) == (5, 2, 6, 4)

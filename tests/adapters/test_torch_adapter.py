@@ -10,6 +10,7 @@ from support.examples import subjects_of
 
 import gradcheck
 from gradcheck.adapters import framework_of, from_torch
+from gradcheck.campaign import Options, run
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 nn = torch.nn
@@ -45,6 +46,18 @@ class Cube(torch.autograd.Function):
     @staticmethod
     def gradient_of_w(x, g):
         return (x**3 * g).sum(0)
+
+
+class Halved(torch.autograd.Function):
+    """The identity, with half of its gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g / 2
 
 
 CUBE = {"x": normal(4, 3), "w": normal(3, seed=1)}
@@ -233,6 +246,38 @@ def test_a_layer_that_writes_into_its_input_says_so():
 def test_sparse_gradients_are_compared_like_others():
     module = nn.Embedding(4, 2, sparse=True).double()
     gradcheck.verify(from_torch(module, {"input": np.array([0, 3, 3])}))
+
+
+def test_a_function_that_takes_nothing_but_float32_is_judged_with_steps_fit_for_it():
+    class SingleOnly(Cube):
+        @staticmethod
+        def forward(ctx, x, w):
+            if x.dtype != torch.float32:
+                raise TypeError("float32 alone")
+            return Cube.forward(ctx, x, w)
+
+    primals = {name: array.astype(np.float32) for name, array in CUBE.items()}
+    resolution = gradcheck.verify(from_torch(SingleOnly, primals)).subjects[0].resolution
+    assert resolution > gradcheck.verify(from_torch(Cube, primals)).subjects[0].resolution
+    assert "float32 alone" in gradcheck.check(from_torch(SingleOnly, CUBE)).subjects[0].failures[0].explanation
+
+
+def linear_suite(change):
+    """Return the suite of affine layers for a linear module whose input is changed first."""
+
+    def build(config, primals):
+        linear = nn.Linear(config.in_features, config.out_features, config.bias)
+        return from_torch(lambda x, **values: torch.func.functional_call(linear, values, change(x)), primals)
+
+    return gradcheck.suite("affine", build)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"), [(lambda x: x, set()), (lambda x: 1.5 * x, {"agreement"}), (Halved.apply, {"gradient"})]
+)
+def test_a_suite_takes_what_is_adapted(change, found):
+    report = run([linear_suite(change)], Options(examples=2))
+    assert {failure.check for failure in report.subjects[0].failures} == found
 
 
 # Faults
