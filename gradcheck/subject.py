@@ -30,7 +30,7 @@ LIMITS: Mapping[str, str] = MappingProxyType(
         "accumulates": "gradients are added to what their arrays hold",
         "overwrites": "gradients are written into the same arrays by every call",
         "returns-views": "results may share memory with arguments",
-        "stochastic": "random numbers come from NumPy's or Python's global generator, seeded before each forward",
+        "stochastic": "random numbers come from a global generator, seeded before each forward",
         "batch-normalising": "samples of a batch influence each other",
         "fixed-batch": "the batch has one size",
         "forward-writes": "the forward updates constants",
