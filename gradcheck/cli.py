@@ -328,7 +328,7 @@ def _suite_of(case: CaseId, target: str | None) -> Suite:
     if target is None:
         with _misuse(ValueError):
             return gradcheck.suite(case.kind)
-    suites = [item for item in _load([target]) if isinstance(item, Suite) and item.kind.name == case.kind]
+    suites = [item for item in _load([target]) if isinstance(item, Suite) and item.kind_name == case.kind]
     if len(suites) != 1:
         came = f"{len(suites)}; name one, as in path.py:name" if suites else "none"
         raise click.UsageError(f"expected one suite of kind {case.kind!r} in {target}, got {came}")
@@ -336,15 +336,13 @@ def _suite_of(case: CaseId, target: str | None) -> Suite:
 
 
 def _case_of(suite: Suite, data: CaseId) -> Case:
-    from gradcheck.kinds.kind import case_from_data
-
     with _misuse(ValueError, TypeError):
-        case = case_from_data(suite.kind, data.config, data.regime or "", data.seed)
+        case = suite.case(data.config, data.regime or "", data.seed)
     try:
         case.primals()  # what is wrong with the values of a configuration shows when arrays are made of them
     except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
         raise click.UsageError(
-            f"expected a config of {suite.kind.name} that arrays can be made for, got one that raises "
+            f"expected a config of {suite.kind_name} that arrays can be made for, got one that raises "
             f"{type(error).__name__}: {error}"
         ) from error
     return case

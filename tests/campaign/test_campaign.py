@@ -1,6 +1,7 @@
 """Campaigns: what is counted, what is told, what a failure shrinks to, and what cannot be judged."""
 
 import json
+import re
 import shlex
 from dataclasses import dataclass, replace
 
@@ -322,7 +323,9 @@ def test_a_builder_that_raises_is_an_error_of_its_suite_alone():
     assert (bad.verdict, good.verdict) == ("error", "passed")
     failure = bad.failures[0]
     assert (failure.check, failure.primal) == ("build", None)
-    assert failure.explanation == "build raised RuntimeError: no such layer"
+    assert re.fullmatch(
+        r"build raised RuntimeError: no such layer \(.*test_campaign.py, line \d+\)", failure.explanation
+    )
     assert failure.case.config == {"size": 3, "live": True}
     assert good.cases == 24
 

@@ -19,17 +19,18 @@ ALLOWED = {
     "__init__": {"adapters", "check", "numeric", "reports", "subject", "suite"},
     "__main__": set(),
     "adapters": {"subject"},
-    "campaign": {"check", "checks", "kinds", "reports", "subject", "suite"},
+    "campaign": {"adapters", "check", "checks", "kinds", "reports", "sentences", "subject", "suite"},
     "check": {"checks", "reports", "subject"},
     "checks": {"numeric", "reports", "subject"},
     "cli": {"gradcheck", "kinds", "reports", "subject", "suite", "targets"},
     "kinds": {"adapters", "reference_layers", "reports", "strategies", "subject", "suite"},
     "numeric": set(),
     "reports": {"subject"},
+    "sentences": set(),
     "strategies": {"numeric"},
     "subject": set(),
-    "suite": {"kinds", "subject"},
-    "targets": {"kinds", "subject", "suite"},
+    "suite": {"kinds", "reports", "sentences", "subject"},
+    "targets": {"kinds", "sentences", "subject", "suite"},
 }
 #: Rooms that its functions may import beside those, when they are called.
 LATER = {
@@ -48,6 +49,7 @@ MODULES = {
     ("kinds", "reports"): {"gradcheck.reports.report"},
     ("kinds", "adapters"): {"gradcheck.adapters.reference"},
     ("strategies", "numeric"): {"gradcheck.numeric.layouts"},
+    ("suite", "reports"): {"gradcheck.reports.report"},
     ("__init__", "numeric"): {"gradcheck.numeric.plain"},
     ("__init__", "reports"): {"gradcheck.reports.report"},
 }
@@ -57,6 +59,7 @@ FOREIGN = {
     "campaign": {"hypothesis": False},
     "kinds": {"hypothesis": False},
     "strategies": {"hypothesis": False},
+    "suite": {"hypothesis": False},
 }
 
 
