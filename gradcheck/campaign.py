@@ -365,7 +365,7 @@ class _Tally:
         for note, count in sorted(self._notes.items(), key=lambda item: -item[1])[:2]:
             yield f"{note} ({count} {'case' if count == 1 else 'cases'})"
         never = [name for name, count in self._conditions.items() if count == 0]
-        if never and self.cases:
+        if never and self.cases and not self._failing:  # drawing ends with the first failure
             yield f"conditions never met: {', '.join(never)}"
 
 

@@ -401,11 +401,7 @@ def test_a_gradient_that_is_wrong_in_every_other_case_is_not_called_dead():
     corners = (SquareConfig(3), SquareConfig(3, live=False))
     suite = square_suite(lambda c, p: square(c, p, 3.0), square_kind(*corners))
     (report,) = run([suite], Options(examples=0)).subjects
-    assert (report.verdict, report.vacuous, report.notes) == (
-        "failed",
-        (),
-        ("2 of 4 cases failed", "conditions never met: one entry"),
-    )
+    assert (report.verdict, report.vacuous, report.notes) == ("failed", (), ("2 of 4 cases failed",))
 
 
 def test_a_suite_without_cases_is_inconclusive():
