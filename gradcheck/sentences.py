@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 
 def told(error: BaseException) -> str:
@@ -22,7 +23,13 @@ def told(error: BaseException) -> str:
 def location(error: BaseException, is_theirs: Callable[[traceback.FrameSummary], bool]) -> str:
     """Return the line to look at: of the user's frames the last, since deeper ones are those of libraries."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f" ({error.filename}, line {error.lineno})"
+        return f" ({_near(error.filename)}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if is_theirs(frame)] or frames[-1:]
-    return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
+    return f" ({_near(theirs[-1].filename)}, line {theirs[-1].lineno})" if theirs else ""
+
+
+def _near(file: str) -> str:
+    """A path as people write it: from the current folder where the file is below it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
