@@ -118,20 +118,20 @@ def test_the_command_at_the_end_replays_the_failure(runs, project):
 def test_only_two_failures_are_shown_in_full(runs, verified):
     text = (
         "from layers import *\n"
-        "def build(config, primals):\n"
-        "    kept, y = {}, np.empty(primals['x'].shape)\n"
+        "from dataclasses import replace\n"
+        "def build(c, primals):\n"
+        "    right = builder(Conv2d)(c, primals)\n"
         "    def vjp(p):\n"
-        "        kept['x'] = p['x']\n"
-        "        y[...] = p['x'] ** 2\n"
-        "        return y, lambda g: {'x': 3 * kept['x'] * g}\n"
-        "    return gradcheck.Subject('untidy', primals, vjp)\n"
-        "untidy = gradcheck.suite('relu', build, without={'agreement': 'another function'})\n"
+        "        y, pullback = right.vjp(p)\n"
+        "        return y, lambda g: {name: 2 * d for name, d in pullback(g).items()}\n"
+        "    return replace(right, vjp=vjp)\n"
+        "double = gradcheck.suite('conv2d', build, limits=['bias only'])\n"
     )
-    result = runs(text, "test_mine.py::untidy::corners", "--gradcheck-json=out.json")
+    result = runs(text, "test_mine.py::double::corners", "--gradcheck-json=out.json")
     result.assert_outcomes(failed=1)
     failures = verified()["subjects"][0]["failures"]
     assert len(failures) > 2
-    shown = section(result, "untidy::corners")
+    shown = section(result, "double::corners")
     assert shown.count("reproduce") == 2
     assert f"and {len(failures) - 2} more failure" in shown
     result.stdout.fnmatch_lines(["*more failure*--gradcheck-json FILE holds them"])
