@@ -35,7 +35,7 @@ from gradcheck.reports.text import (
 )
 from gradcheck.subject import Subject, did_you_mean
 from gradcheck.suite import Suite
-from gradcheck.targets import REFERENCE, load
+from gradcheck.targets import REFERENCE, load, load_any
 
 if TYPE_CHECKING:
     from gradcheck.kinds.kind import Case
@@ -207,6 +207,7 @@ def cli() -> None:
     metavar="CHECK=REASON",
     help="Do without a check; reports show the reason. Can be given several times.",
 )
+@click.option("--skip-empty", is_flag=True, help="Pass over targets that hold nothing to verify, without a word.")
 @click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write the report as JSON.")
 @click.option("--junit", "junit_file", callback=_output_file, metavar="FILE", help="Write the report as JUnit XML.")
 def verify(
@@ -216,6 +217,7 @@ def verify(
     dtype: str | None,
     exhaustive: bool,
     without: dict[str, str],
+    skip_empty: bool,
     json_file: Path | None,
     junit_file: Path | None,
 ) -> int:
@@ -231,7 +233,9 @@ def verify(
 
     if json_file is not None and json_file == junit_file:
         raise click.UsageError(f"expected two files for --json and --junit, got {str(json_file)!r} for both")
-    items = _load(targets or (REFERENCE,))
+    items = _load(targets or (REFERENCE,), load_any if skip_empty else load)
+    if skip_empty and not items and json_file is junit_file is None:
+        return _PASSED
     with _Bar(len(items)) as bar:
         report = run_campaign(items, Options(examples, seed, dtype, exhaustive, without=without), bar)
     _show(report)
@@ -281,9 +285,9 @@ def kinds() -> int:
     return _PASSED
 
 
-def _load(targets: Iterable[str]) -> list[Suite | Subject]:
+def _load(targets: Iterable[str], find: Callable[[str], list[Suite | Subject]] = load) -> list[Suite | Subject]:
     with _misuse(ValueError):
-        return [item for target in dict.fromkeys(targets) for item in load(target)]
+        return [item for target in dict.fromkeys(targets) for item in find(target)]
 
 
 # One case again
