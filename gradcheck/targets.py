@@ -102,7 +102,7 @@ def _load_file(source: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being executed
     try:
-        with _on_path(path.parent):
+        with _on_path(Path.cwd()), _on_path(path.parent):  # tests import what `python -m pytest` finds
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
