@@ -6,7 +6,6 @@ verify.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -88,6 +87,8 @@ class GroupItem(pytest.Item):
         if isinstance(excinfo.value, GradientError):
             (subject,) = excinfo.value.report.subjects
             return fit_a_screen(subject, min(self.config.get_terminal_writer().fullwidth, WIDTH))
+        if isinstance(excinfo.value, pytest.UsageError):
+            return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
@@ -137,8 +138,9 @@ def collect(module: pytest.Module, name: str, thing: object) -> SuiteCollector |
         return None
     if next(public for public, value in vars(module.obj).items() if value is thing and public[0] != "_") != name:
         return None
-    path = Path(os.path.relpath(module.path, module.config.invocation_params.dir)).as_posix()
-    return SuiteCollector.from_parent(module, name=name, thing=place(thing, f"{path}:{name}"))
+    path, here = module.path, module.config.invocation_params.dir
+    target = (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+    return SuiteCollector.from_parent(module, name=name, thing=place(thing, f"{target}:{name}"))
 
 
 def groups_of(thing: Suite | Subject) -> list[str]:
@@ -148,7 +150,13 @@ def groups_of(thing: Suite | Subject) -> list[str]:
         has_sibling, has_laws = thing.sibling is not None, bool(thing.laws)
     else:
         has_sibling, has_laws = thing.has_reference, kind is not None and any(map(kind.laws, kind.corners))
-    there = {"forward": has_sibling, "gradient": True, "contracts": True, "laws": has_laws, _CORNERS: kind is not None}
+    there = {
+        "forward": has_sibling and "agreement" not in thing.without,
+        "gradient": True,
+        "contracts": True,
+        "laws": has_laws and "laws" not in thing.without,
+        _CORNERS: kind is not None,
+    }
     return [group for group, is_there in there.items() if is_there]
 
 
