@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.windowed import axes
+from gradcheck.sentences import told
 from gradcheck.subject import LIMITS, Trait, did_you_mean
 
 Predicate: TypeAlias = Callable[[Any], bool]
@@ -146,7 +147,7 @@ def parse_limits(limits: Iterable[str | Trait] | Mapping[str, Predicate | bool],
         elif callable(allows):
             if kind is None:
                 raise ValueError(f"expected no limit on configs without a kind, got limits[{limit!r}]={allows!r}")
-            configs[limit] = allows, None
+            configs[limit] = _tried(limit, allows, kind), None
         elif allows is not True:
             raise TypeError(f"expected limits[{limit!r}] to be a callable (config) -> bool or True, got {allows!r}")
         elif (name := BEHAVIOUR_LIMITS.get(limit, limit)) in LIMITS:
@@ -163,14 +164,30 @@ def _limit(trait: Trait) -> Trait:
     return trait
 
 
+def _tried(text: str, allows: Predicate, kind: Kind) -> Predicate:
+    """The predicate, which takes configs of the kind."""
+    for config in kind.corners[:1]:
+        try:
+            allows(config)
+        except Exception as error:
+            raise ValueError(
+                f"expected limits[{text!r}] to take a config of {kind.name}, got one that raises {told(error)}"
+            ) from error
+    return allows
+
+
 def _by_word(word: str, kind: Kind | None) -> Limit:
     types = get_type_hints(kind.config) if kind else {}
     known = {name: limit for name, limit in CONFIG_LIMITS.items() if types.keys() >= set(limit.fields)}
     if word in known:
         return known[word]
     given = re.fullmatch(r"(\w+)=(\S+) only", word)
-    if given and given[1] in types:
-        return _always(given[1], _read(given[2]))
+    if kind and given and given[1] in types:
+        value = _read(given[2])
+        for item in (item for config in kind.corners for item in _several(getattr(config, given[1]))):
+            if not isinstance(value, type(item)):
+                raise ValueError(f"expected the value of {given[1]} in {word!r} to be of type {type(item).__name__}")
+        return _always(given[1], value)
     whose = kind.name if kind else "a suite without a kind"
     forms = [*known, *BEHAVIOUR_LIMITS, *(f"{field}=1 only" for field in types)]
     shown = ", ".join([*known, *(["FIELD=VALUE only"] if types else []), *BEHAVIOUR_LIMITS])

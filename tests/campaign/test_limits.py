@@ -146,6 +146,18 @@ def test_a_trait_may_name_primals_and_what_build_declares_goes_first():
         ("relu", ["no padding"], ValueError, "expected a limit of relu among"),
         ("relu", "float32 only", TypeError, "as in limits=['float32 only']"),
         ("relu", [3], TypeError, "expected limits to be words or traits, got 3 (int)"),
+        (
+            "conv2d",
+            ["stride=one only"],
+            ValueError,
+            "expected the value of stride in 'stride=one only' to be of type int",
+        ),
+        (
+            "relu",
+            {"flat": lambda c: c.size},
+            ValueError,
+            "to take a config of relu, got one that raises AttributeError",
+        ),
         ("relu", {"small": 7}, TypeError, "to be a callable (config) -> bool or True, got 7"),
         ("relu", [gradcheck.Trait("batch-separable")], ValueError, "expected a trait that is a limit"),
     ],

@@ -23,7 +23,7 @@ ALLOWED = {
     "check": {"checks", "reports", "subject"},
     "checks": {"numeric", "reports", "subject"},
     "cli": {"gradcheck", "kinds", "reports", "subject", "suite", "targets"},
-    "kinds": {"adapters", "reference_layers", "reports", "strategies", "subject", "suite"},
+    "kinds": {"adapters", "reference_layers", "reports", "sentences", "strategies", "subject", "suite"},
     "numeric": set(),
     "pytest_plugin": {"campaign", "check", "checks", "reports", "subject", "suite", "targets"},
     "reports": {"subject"},
