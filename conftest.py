@@ -6,11 +6,15 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     # The matrices of tests are small: threads that wait for each other would take most of the time.
     os.environ.setdefault(name, "1")
 
+from importlib import metadata, util
+
 import numpy as np
 import pytest
 from hypothesis import settings
 
 pytest_plugins = ["pytester"]
+if not metadata.entry_points(group="pytest11", name="gradcheck") and util.find_spec("_gradcheck_pytest"):
+    pytest_plugins.append("_gradcheck_pytest")  # sources newer than what is installed
 
 settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)

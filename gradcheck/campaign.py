@@ -8,17 +8,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from gradcheck.adapters import adapt
 from gradcheck.check import check_subject
-from gradcheck.checks.stages import Settings
+from gradcheck.checks.stages import GROUPS, Settings
 from gradcheck.kinds.kind import Case
 from gradcheck.reports.json import case_to_dict
 from gradcheck.reports.report import VERDICTS, Evaluations, Failure, Report, SubjectReport, Verdict
+from gradcheck.sentences import told
 from gradcheck.subject import Arrays, Deferred, Subject
-from gradcheck.suite import Suite
+from gradcheck.suite import AnyCase, BuildError, DrawnCase, Suite
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 #: A search for a smaller failing case ends after so many seconds.
 SHRINK_SECONDS = 20.0
@@ -47,6 +52,10 @@ class Options:
         Run the checks beside the projected one as well.
     without : mapping of str to str
         Checks to do without, each with its reason, beside those that a suite or a subject does without.
+    groups : tuple of str
+        Groups of checks that are run.
+    corners : bool
+        Run the corner cases too.
     """
 
     examples: int = 100
@@ -56,11 +65,13 @@ class Options:
     trials: int = 2
     contracts: bool = True
     without: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = GROUPS
+    corners: bool = True
 
     @property
     def settings(self) -> Settings:
         """How each case is checked."""
-        return Settings(self.trials, self.exhaustive, self.contracts, without=self.without)
+        return Settings(self.trials, self.exhaustive, self.contracts, without=self.without, groups=self.groups)
 
 
 class Progress(Protocol):
@@ -126,7 +137,7 @@ def _run_one(item: Subject | Deferred, options: Options, progress: Progress) -> 
 
 def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectReport:
     begun = time.perf_counter()
-    corners = list(corner_cases(suite, options.seed))
+    corners = list(corner_cases(suite, options.seed)) if options.corners else []
     progress.begin(suite.name, len(corners) + options.examples)
     tally = _Tally(suite, options)
     for case in corners:
@@ -138,31 +149,66 @@ def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectRep
 
 
 def corner_cases(suite: Suite, seed: int) -> Iterator[Case]:
-    """Return every corner configuration in every regime, each with a seed of its own."""
+    """Return every corner configuration, brought within the limits, in every regime, each with a seed of its own."""
+    if suite.kind is None:
+        return
     rng = np.random.default_rng(seed)
-    for config in suite.kind.corners:
+    configs = suite.kind.corners
+    if suite.limits.configs:
+        configs = tuple(dict.fromkeys(map(suite.limits.apply, configs)))
+        configs = tuple(config for config in configs if _is_valid(suite, config))
+    for config in configs:
         for regime in suite.kind.regimes:
             yield Case(suite.kind, config, regime, int(rng.integers(2**31)))
 
 
-def check_case(suite: Suite, case: Case, dtype: str | None, settings: Settings) -> SubjectReport:
+def drawn_cases(suite: Suite) -> SearchStrategy[AnyCase]:
+    """Return a strategy of the cases of a suite."""
+    from hypothesis import strategies as st
+
+    seeds = st.integers(0, 2**31 - 1)
+    if suite.kind is None:
+        assert suite.strategy is not None
+        return st.builds(DrawnCase, suite.strategy, seeds)
+    configs = suite.kind.configs()
+    if suite.limits.configs:
+        configs = configs.map(suite.limits.apply).filter(lambda config: _is_valid(suite, config))
+    return st.builds(Case, st.just(suite.kind), configs, st.sampled_from(suite.kind.regimes), seeds)
+
+
+def _is_valid(suite: Suite, config: Any) -> bool:
+    """Whether a config keeps the limits and is one of the kind: the reference layer takes it."""
+    kind = suite.kind
+    if kind is None or not suite.limits.allow(config):
+        return False
+    try:
+        primals = Case(kind, config, kind.regimes[0], 0).primals()
+        outputs, _ = adapt(kind.build(config, primals), primals).vjp(primals)
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        return False
+    return all(bool(np.isfinite(output).all()) for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
+
+
+def check_case(suite: Suite, case: AnyCase, dtype: str | None, settings: Settings) -> SubjectReport:
     """Check one case of a suite; a builder that raises is reported, not raised."""
     return _check_built(suite, case, dtype, settings)[0]
 
 
 def _check_built(
-    suite: Suite, case: Case, dtype: str | None, settings: Settings
+    suite: Suite, case: AnyCase, dtype: str | None, settings: Settings
 ) -> tuple[SubjectReport, frozenset[str]]:
     """Check one case; return the names of the primals too, which the builder may have chosen."""
     names: frozenset[str] = frozenset()
     try:
         subject = suite.subject(case, None if dtype is None else np.dtype(dtype))
     except Exception as error:
-        failure = Failure("build", case.id, f"build raised {type(error).__name__}: {error}")
-        report = SubjectReport(suite.name, case.kind.name, "error", failures=(failure,))
+        sentence = str(error) if isinstance(error, BuildError) else f"the case cannot be made: {told(error)}"
+        report = SubjectReport(suite.name, suite.kind_name, "error", failures=(Failure("build", case.id, sentence),))
     else:
         report = check_subject(subject, case.seed, settings, case.id)
         names = frozenset(subject.primals)
+    if isinstance(case, DrawnCase):  # only the whole run leads to it again
+        return report, names
     command = reproduce_command(suite, case, dtype)
     return replace(report, failures=tuple(replace(f, reproduce=command) for f in report.failures)), names
 
@@ -179,6 +225,16 @@ def reproduce_command(suite: Suite, case: Case, dtype: str | None = None) -> str
     return shlex.join(["gradcheck", "replay", *target, *precision, json.dumps(data)])
 
 
+def _rerun_command(suite: Suite, options: Options) -> str:
+    """Return the command (or snippet) that draws the same cases again."""
+    if suite.origin is None:
+        given = f", dtype={options.dtype!r}" if options.dtype else ""
+        return f"gradcheck.check(suite, seed={options.seed}, examples={options.examples}{given})"
+    precision = ["--dtype", options.dtype] if options.dtype else []
+    numbers = ["--seed", str(options.seed), "--examples", str(options.examples)]
+    return shlex.join(["gradcheck", "verify", suite.origin, *numbers, *precision])
+
+
 class _Tally:
     """The sum of all cases of one suite."""
 
@@ -188,7 +244,7 @@ class _Tally:
         self._settings = replace(options.settings, take_apart=False)
         self._evaluations = Evaluations()
         self._verdicts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
-        self._conditions = dict.fromkeys(suite.kind.conditions, 0)
+        self._conditions = dict.fromkeys(suite.kind.conditions if suite.kind else (), 0)
         self._resolution: float | None = None
         self._masked = 0.0
         self._vacuous: dict[str, int] = {}
@@ -196,29 +252,30 @@ class _Tally:
         self._unclear = 0
         self._notes: dict[str, int] = {}
         self._checks: dict[str, Evaluations] = {}
-        self._limits: set[str] = set()
+        self._limits = set(suite.limits.configs)
         self._without: dict[str, str] = {}
-        self._failing: dict[str, Case] = {}
+        self._failing: dict[str, AnyCase] = {}
+        self._smallest = ""
 
     @property
     def cases(self) -> int:
         return sum(self._verdicts.values())
 
-    def fails(self, case: Case, check: str) -> bool:
+    def fails(self, case: AnyCase, check: str) -> bool:
         """Return whether a case fails a check, without counting it; one that does is the example of it from now on."""
         failed = any(failure.check == check for failure in self._check(case)[0].failures)
         if failed:
             self._failing[check] = case
         return failed
 
-    def add(self, case: Case) -> str | None:
+    def add(self, case: AnyCase) -> str | None:
         """Check a case and count it; return the check that it fails: that of the gradient first."""
         report, names = self._check(case)
         self._verdicts[report.verdict] += 1
         self._limits |= set(report.limits)
         self._without |= report.without
-        primals = case.primals()
-        self._count_conditions(case, primals)
+        if isinstance(case, Case):
+            self._count_conditions(case, case.primals())
         if report.resolution is not None:
             self._resolution = max(self._resolution or 0.0, report.resolution)
         self._masked += report.masked
@@ -240,7 +297,7 @@ class _Tally:
         never_live = tuple(name for name in self._vacuous if name not in self._live)
         return SubjectReport(
             self._suite.name,
-            self._suite.kind.name,
+            self._suite.kind_name,
             self._verdict(never_live),
             self.cases,
             0.0,
@@ -263,12 +320,16 @@ class _Tally:
             if check in failures:
                 continue
             report = check_case(self._suite, case, self._options.dtype, self._options.settings)
+            if isinstance(case, DrawnCase):
+                again = _rerun_command(self._suite, self._options)
+                report = replace(report, failures=tuple(replace(f, reproduce=again) for f in report.failures))
+                self._smallest = str(case)
             self._book(report)
             for name in dict.fromkeys(failure.check for failure in report.failures):
                 failures.setdefault(name, tuple(one for one in report.failures if one.check == name))
         return tuple(failure for found in failures.values() for failure in found)
 
-    def _check(self, case: Case) -> tuple[SubjectReport, frozenset[str]]:
+    def _check(self, case: AnyCase) -> tuple[SubjectReport, frozenset[str]]:
         report, names = _check_built(self._suite, case, self._options.dtype, self._settings)
         self._book(report)
         return report, names
@@ -279,7 +340,7 @@ class _Tally:
             self._checks[check] = self._checks.get(check, Evaluations()) + spent
 
     def _count_conditions(self, case: Case, primals: Arrays) -> None:
-        for name, holds in self._suite.kind.conditions.items():
+        for name, holds in case.kind.conditions.items():
             self._conditions[name] += bool(holds(case.config, primals))
 
     def _verdict(self, never_live: tuple[str, ...]) -> Verdict:
@@ -290,6 +351,11 @@ class _Tally:
         return "inconclusive" if unclear or never_live or not self.cases else "passed"
 
     def _describe(self, never_live: tuple[str, ...]) -> Iterator[str]:
+        if self._suite.limits.configs and not self.cases:
+            words = ", ".join(self._suite.limits.configs)
+            yield f"the limits ({words}) leave no configuration of {self._suite.kind_name}; is one of them too narrow?"
+        if self._smallest:
+            yield f"the smallest failing primals: {self._smallest}"
         for name in never_live:
             yield (
                 f"the gradient of {name!r} was zero on both sides in every case, which tells nothing: is every unit "
@@ -302,7 +368,7 @@ class _Tally:
         for note, count in sorted(self._notes.items(), key=lambda item: -item[1])[:2]:
             yield f"{note} ({count} {'case' if count == 1 else 'cases'})"
         never = [name for name, count in self._conditions.items() if count == 0]
-        if never and self.cases:
+        if never and self.cases and not self._failing:  # drawing ends with the first failure
             yield f"conditions never met: {', '.join(never)}"
 
 
@@ -319,10 +385,9 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
     if options.examples == 0:
         return
     from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-    from hypothesis import strategies as st
+    from hypothesis.errors import Unsatisfiable
 
-    kind = tally._suite.kind
-    smallest: Case | None = None
+    smallest: AnyCase | None = None
     check: str | None = None
     deadline = float("inf")
 
@@ -337,10 +402,9 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
     )
-    @given(kind.configs(), st.sampled_from(kind.regimes), st.integers(0, 2**31 - 1))
-    def one_case(config: object, regime: str, case_seed: int) -> None:
+    @given(drawn_cases(tally._suite))
+    def one_case(case: AnyCase) -> None:
         nonlocal smallest, check, deadline
-        case = Case(kind, config, regime, case_seed)  # type: ignore[arg-type]
         if check is None:
             check = tally.add(case)
             failed = check is not None
@@ -355,5 +419,6 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
             smallest = case
             raise _CaseFailedError
 
-    with suppress(_CaseFailedError, _OutOfTime):
+    # What is unsatisfiable shows in the number of cases, which is told.
+    with suppress(_CaseFailedError, _OutOfTime, Unsatisfiable):
         one_case()

@@ -28,6 +28,7 @@ def check(
     dtype: str | None = None,
     contracts: bool = True,
     without: Mapping[str, str] | None = None,
+    examples: int | None = None,
 ) -> Report:
     """Compare the gradients of a subject with the ε-difference of its forward.
 
@@ -51,6 +52,8 @@ def check(
         linear, a second point.
     without : mapping of str to str, optional
         Checks to do without, by name, each with the reason, which the report shows.
+    examples : int, optional
+        For a suite: how many cases are drawn beside the corner cases. Default: 100.
 
     Returns
     -------
@@ -92,10 +95,11 @@ def check(
         from gradcheck.campaign import Options, run
 
         _refuse_inputs(inputs, "a suite draws its own")
-        options = Options(
-            seed=seed, dtype=dtype, exhaustive=exhaustive, trials=trials, contracts=contracts, without=off
-        )
-        return run([layer_or_subject], options)
+        drawn = 100 if examples is None else examples
+        _require_int("examples", drawn, 0)
+        return run([layer_or_subject], Options(drawn, seed, dtype, exhaustive, trials, contracts, off))
+    if examples is not None:
+        raise TypeError(f"expected examples beside a suite alone, which draws cases, got examples={examples!r}")
     subject = _as_subject(layer_or_subject, inputs, seed)
     if dtype is not None:
         subject = subject.with_primals({name: array.astype(dtype) for name, array in subject.primals.items()})
@@ -111,6 +115,7 @@ def verify(
     dtype: str | None = None,
     contracts: bool = True,
     without: Mapping[str, str] | None = None,
+    examples: int | None = None,
 ) -> Report:
     """Check a subject and raise unless it passes; parameters as in `check`.
 
@@ -138,6 +143,7 @@ def verify(
         dtype=dtype,
         contracts=contracts,
         without=without,
+        examples=examples,
     )
     if not report.passed:
         raise GradientError(report)

@@ -36,7 +36,7 @@ from gradcheck.reports.text import (
 )
 from gradcheck.subject import did_you_mean
 from gradcheck.suite import Suite
-from gradcheck.targets import REFERENCE, Item, load
+from gradcheck.targets import REFERENCE, Item, load, load_any
 
 if TYPE_CHECKING:
     from gradcheck.kinds.kind import Case
@@ -209,6 +209,7 @@ def cli() -> None:
     metavar="CHECK=REASON",
     help="Do without a check; reports show the reason. Can be given several times.",
 )
+@click.option("--skip-empty", is_flag=True, help="Pass over targets that hold nothing to verify, without a word.")
 @click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write the report as JSON.")
 @click.option("--junit", "junit_file", callback=_output_file, metavar="FILE", help="Write the report as JUnit XML.")
 def verify(
@@ -218,6 +219,7 @@ def verify(
     dtype: str | None,
     exhaustive: bool,
     without: dict[str, str],
+    skip_empty: bool,
     json_file: Path | None,
     junit_file: Path | None,
 ) -> int:
@@ -233,7 +235,9 @@ def verify(
 
     if json_file is not None and json_file == junit_file:
         raise click.UsageError(f"expected two files for --json and --junit, got {str(json_file)!r} for both")
-    items = _load(targets or (REFERENCE,))
+    items = _load(targets or (REFERENCE,), load_any if skip_empty else load)
+    if skip_empty and not items and json_file is junit_file is None:
+        return _PASSED
     with _Bar(len(items)) as bar:
         report = run_campaign(items, Options(examples, seed, dtype, exhaustive, without=without), bar)
     _show(report)
@@ -325,9 +329,9 @@ def _counts(suite: SubjectReport) -> Text:
     return Text(" · ").join(cells)
 
 
-def _load(targets: Iterable[str]) -> list[Item]:
+def _load(targets: Iterable[str], find: Callable[[str], list[Item]] = load) -> list[Item]:
     with _misuse(ValueError):
-        return [item for target in dict.fromkeys(targets) for item in load(target)]
+        return [item for target in dict.fromkeys(targets) for item in find(target)]
 
 
 # One case again
@@ -410,7 +414,7 @@ def _suite_of(case: CaseId, target: str | None) -> Suite:
     if target is None:
         with _misuse(ValueError):
             return gradcheck.suite(case.kind)
-    suites = [item for item in _load([target]) if isinstance(item, Suite) and item.kind.name == case.kind]
+    suites = [item for item in _load([target]) if isinstance(item, Suite) and item.kind_name == case.kind]
     if len(suites) != 1:
         came = f"{len(suites)}; name one, as in path.py:name" if suites else "none"
         raise click.UsageError(f"expected one suite of kind {case.kind!r} in {target}, got {came}")
@@ -418,15 +422,13 @@ def _suite_of(case: CaseId, target: str | None) -> Suite:
 
 
 def _case_of(suite: Suite, data: CaseId) -> Case:
-    from gradcheck.kinds.kind import case_from_data
-
     with _misuse(ValueError, TypeError):
-        case = case_from_data(suite.kind, data.config, data.regime or "", data.seed)
+        case = suite.case(data.config, data.regime or "", data.seed)
     try:
         case.primals()  # what is wrong with the values of a configuration shows when arrays are made of them
     except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
         raise click.UsageError(
-            f"expected a config of {suite.kind.name} that arrays can be made for, got one that raises "
+            f"expected a config of {suite.kind_name} that arrays can be made for, got one that raises "
             f"{type(error).__name__}: {error}"
         ) from error
     return case

@@ -10,7 +10,6 @@ import inspect
 import pkgutil
 import shlex
 import sys
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import Any, NoReturn, TypeAlias
 
 from gradcheck.kinds.kind import Kind
+from gradcheck.sentences import location, told
 from gradcheck.subject import Deferred, Subject, did_you_mean
 from gradcheck.suite import Suite
 
@@ -29,6 +29,27 @@ REFERENCE = "reference_layers"
 
 class TargetError(ValueError):
     """A target does not lead to anything that can be verified; the text is one sentence."""
+
+
+class NothingFoundError(TargetError):
+    """A target holds nothing that can be verified."""
+
+
+def load_any(target: str) -> list[Item]:
+    """Return what a target stands for, or nothing where it holds nothing; files without the word are not run.
+
+    Raises
+    ------
+    TargetError
+        If a file that names gradcheck cannot be imported.
+    """
+    path = Path(target)
+    if path.suffix == ".py" and path.is_file() and b"gradcheck" not in path.read_bytes():
+        return []
+    try:
+        return load(target)
+    except NothingFoundError:
+        return []
 
 
 def load(target: str) -> list[Item]:
@@ -81,7 +102,7 @@ def _load_file(source: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being executed
     try:
-        with _on_path(path.parent):
+        with _on_path(Path.cwd()), _on_path(path.parent):  # tests import what `python -m pytest` finds
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
@@ -128,8 +149,8 @@ def _near_module(name: str) -> str:
 
 
 def _refuse_import(source: str, error: BaseException) -> NoReturn:
-    where = _location(error, lambda frame: frame.name == "<module>")
-    raise TargetError(f"expected {source} to import, got {_told(error)}{where}") from error
+    where = location(error, lambda frame: frame.name == "<module>")
+    raise TargetError(f"expected {source} to import, got {told(error)}{where}") from error
 
 
 # What is in them
@@ -183,15 +204,16 @@ def _kinds() -> list[Kind]:
 
 def _items(target: str, module: ModuleType) -> list[Item]:
     found = {
-        id(thing): _placed(thing, f"{target}:{name}")
+        id(thing): place(thing, f"{target}:{name}")
         for name, thing in _public(module)
         if isinstance(thing, Suite | Subject)
     }
     if not found:
         makers = [f"{target}:{name}" for name, thing in _public(module) if _is_maker(module, thing)]
         hint = f"; or name a function that returns one, such as {makers[0]}" if makers else ""
-        raise TargetError(
-            f"expected a module-level gradcheck.Subject(...) or gradcheck.suite(...) in {target}, got none{hint}"
+        raise NothingFoundError(
+            f"expected a module-level gradcheck.Subject(...) or gradcheck.suite(...) in {target}, got none{hint}; "
+            f"write, for instance, conv = gradcheck.suite('conv2d', build)"
         )
     return list(found.values())
 
@@ -215,19 +237,19 @@ def _named_items(target: str, module: ModuleType, name: str) -> list[Item]:
     return _placed_together(items, target)
 
 
-def _placed(item: Suite | Subject, place: str) -> Item:
-    """The item, knowing how the command line finds it again; reference layers are found by their kind."""
+def place(item: Suite | Subject, where: str) -> Suite | Subject:
+    """Return the item, knowing how the command line finds it again; reference layers are found by their kind."""
     if isinstance(item, Suite):
-        return replace(item, origin=place) if item.origin is None else item
-    return item if item.reproduce else replace(item, reproduce=f"gradcheck verify {shlex.quote(place)} --seed {{seed}}")
+        return replace(item, origin=where) if item.origin is None else item
+    return item if item.reproduce else replace(item, reproduce=f"gradcheck verify {shlex.quote(where)} --seed {{seed}}")
 
 
-def _placed_together(items: Iterable[Suite | Subject], place: str) -> list[Item]:
+def _placed_together(items: Iterable[Suite | Subject], where: str) -> list[Item]:
     """Several items of one place: a case names a kind, so a place where two suites share one tells neither."""
     listed = list(items)
-    kinds = Counter(item.kind.name for item in listed if isinstance(item, Suite))
-    alone = [not isinstance(item, Suite) or kinds[item.kind.name] == 1 for item in listed]
-    return [_placed(item, place) if known else item for item, known in zip(listed, alone, strict=True)]
+    kinds = Counter(item.kind_name for item in listed if isinstance(item, Suite))
+    alone = [not isinstance(item, Suite) or kinds[item.kind_name] == 1 for item in listed]
+    return [place(item, where) if known else item for item, known in zip(listed, alone, strict=True)]
 
 
 def _call(target: str, function: Callable[..., Any]) -> Any:
@@ -241,8 +263,8 @@ def _call(target: str, function: Callable[..., Any]) -> Any:
     try:
         return function()
     except (Exception, SystemExit) as error:
-        where = _location(error, lambda frame: file is not None and frame.filename == file.co_filename)
-        raise TargetError(f"expected {target} to return what is to be verified, got {_told(error)}{where}") from error
+        where = location(error, lambda frame: file is not None and frame.filename == file.co_filename)
+        raise TargetError(f"expected {target} to return what is to be verified, got {told(error)}{where}") from error
 
 
 def _public(module: ModuleType) -> list[tuple[str, Any]]:
@@ -260,21 +282,3 @@ def _required(function: Callable[..., Any]) -> list[str]:
         return []
     optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in optional]
-
-
-# Sentences
-
-
-def _told(error: BaseException) -> str:
-    message = error.msg if isinstance(error, SyntaxError) else str(error)  # whose str repeats where
-    text = " ".join(message.split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _location(error: BaseException, is_theirs: Callable[[traceback.FrameSummary], bool]) -> str:
-    """The line to look at: of the user's frames the last, since deeper ones are those of libraries."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({error.filename}, line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if is_theirs(frame)] or frames[-1:]
-    return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""

@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from gradcheck.checks.contracts import CONTRACTS, check_contract
+from gradcheck.checks.contracts.agreement import AGREEMENT
+from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.memory import find_unwritten
 from gradcheck.checks.contracts.session import Session
 from gradcheck.checks.exact import exact_tests
@@ -33,6 +35,18 @@ from gradcheck.subject import did_you_mean
 _OTHERS = ("laws", "linear", "second-point")
 #: All checks beside the gradient's together, which can be switched off by one name.
 BESIDE = "contracts"
+#: What can be run alone: agreement with the sibling's forward, differences, the other contracts, laws.
+GROUPS = ("forward", "gradient", "contracts", "laws")
+#: Contracts whose violation tells how to judge gradients fairly: they run before these, reported or not.
+_SETTLING = (
+    "mutation",
+    "uninitialised",
+    "pullback-twice",
+    "accumulates",
+    "deterministic",
+    "call-order",
+    "linear-in-cotangent",
+)
 _GoesOn: TypeAlias = Literal["all", "gradient", "nothing"]
 
 
@@ -52,6 +66,8 @@ class Settings:
         Whether a wrong gradient is taken apart (searches for the smallest case do without).
     without : mapping of str to str
         Checks that are switched off, with the reason for each.
+    groups : tuple of str
+        Which of `GROUPS` are run.
     """
 
     trials: int = 2
@@ -59,6 +75,16 @@ class Settings:
     contracts: bool = True
     take_apart: bool = True
     without: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = GROUPS
+
+    def reports(self, contract: Contract) -> bool:
+        """Whether the group of a contract is run."""
+        return ("forward" if contract is AGREEMENT else "contracts") in self.groups
+
+    def needs(self, contract: Contract) -> bool:
+        """Whether a contract is run: for itself, or for what follows."""
+        judges = "gradient" in self.groups or "laws" in self.groups
+        return self.reports(contract) or (judges and contract.name in _SETTLING)
 
 
 class Ledger:
@@ -121,25 +147,22 @@ def run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, ledge
     with ledger.booking("gradient"):
         setting = Setting.of(probe, rng)
     session = _open(setting, ledger) if settings.contracts else None
-    goes_on: _GoesOn = "all" if session is None else _run_contracts(session, ledger)
+    goes_on: _GoesOn = "all" if session is None else _run_contracts(session, settings, ledger)
     if goes_on == "nothing":
         return
     if session is not None:
         setting.pulls = session.pulls
-    with ledger.booking("gradient"):
-        ledger.evidence = check_gradient(setting, settings.trials, settings.take_apart)
-        if settings.exhaustive and not ledger.evidence.is_wrong:
-            ledger.evidence.wrong += compare_every_entry(setting)
-    if probe.raised_beside is not None and ledger.evidence.unclear:
-        ledger.notes.append(f"beside the point the forward has no values: {probe.raised_beside}")
-    wrong = list(gradient_failures(setting, ledger.evidence, ledger.case))
-    ledger.failures += wrong
+    by_differences = "gradient" in settings.groups
+    if not by_differences:
+        ledger.evidence = GradientEvidence()  # nothing was asked that differences could not judge
+    wrong = by_differences and _run_gradient(setting, settings, ledger)
     if session is not None and goes_on == "all":
-        _run_laws(session, ledger, bool(wrong))
-        if not wrong:
+        if "laws" in settings.groups:
+            _run_laws(session, ledger, wrong)
+        if by_differences and not wrong:
             _run_exact(setting, ledger)
             _run_second_point(session, settings, ledger)
-    lower = precision_failure(setting, ledger.case)
+    lower = precision_failure(setting, ledger.case) if by_differences else None
     if lower is not None and not _told_of_precision(ledger):
         ledger.failures.append(lower)
 
@@ -172,16 +195,33 @@ def _open(setting: Setting, ledger: Ledger) -> Session:
             raise
 
 
-def _run_contracts(session: Session, ledger: Ledger) -> _GoesOn:
+def _run_gradient(setting: Setting, settings: Settings, ledger: Ledger) -> bool:
+    """Compare the gradient with differences; return whether it is wrong."""
+    with ledger.booking("gradient"):
+        ledger.evidence = check_gradient(setting, settings.trials, settings.take_apart)
+        if settings.exhaustive and not ledger.evidence.is_wrong:
+            ledger.evidence.wrong += compare_every_entry(setting)
+    if setting.probe.raised_beside is not None and ledger.evidence.unclear:
+        ledger.notes.append(f"beside the point the forward has no values: {setting.probe.raised_beside}")
+    wrong = list(gradient_failures(setting, ledger.evidence, ledger.case))
+    ledger.failures += wrong
+    return bool(wrong)
+
+
+def _run_contracts(session: Session, settings: Settings, ledger: Ledger) -> _GoesOn:
     """Run the contracts; return what can tell anything after that."""
     for contract in CONTRACTS:
-        if not ledger.is_due(contract.name) or not contract.applies(session.probe):
+        if not (settings.needs(contract) and ledger.is_due(contract.name) and contract.applies(session.probe)):
             continue
         with ledger.booking(contract.name):
             violations = list(check_contract(contract, session))
         if not violations:
             continue
-        ledger.failures += [contract_failure(contract.name, violation, ledger.case) for violation in violations]
+        ledger.failures += [
+            contract_failure(contract.name, violation, ledger.case)
+            for violation in violations
+            if settings.reports(contract) or violation.ends_contracts or violation.ends_check
+        ]
         if any(violation.ends_check for violation in violations):
             return "nothing"
         if any(violation.ends_contracts for violation in violations):

@@ -37,7 +37,7 @@ def report_to_junit(report: Report) -> str:
 
 def _testcase(subject: SubjectReport) -> ElementTree.Element:
     testcase = _element("testcase", name=subject.name, classname="gradcheck", time=_seconds(subject.seconds))
-    testcase.append(_properties(_facts(subject)))
+    testcase.append(_properties(facts(subject)))
     if subject.verdict != "passed":
         tag = "error" if subject.verdict == "error" else "failure"
         outcome = _element(tag, message=headline(subject), type=subject.verdict)
@@ -46,7 +46,8 @@ def _testcase(subject: SubjectReport) -> ElementTree.Element:
     return testcase
 
 
-def _facts(subject: SubjectReport) -> dict[str, str]:
+def facts(subject: SubjectReport) -> dict[str, str]:
+    """Return what a CI service may count by: kind, cases, resolution and cause, those that there are."""
     causes = dict.fromkeys(failure.cause for failure in subject.failures if failure.cause)
     facts = {
         "kind": subject.kind,

@@ -1,6 +1,7 @@
 """Campaigns: what is counted, what is told, what a failure shrinks to, and what cannot be judged."""
 
 import json
+import re
 import shlex
 from dataclasses import dataclass, replace
 
@@ -322,7 +323,9 @@ def test_a_builder_that_raises_is_an_error_of_its_suite_alone():
     assert (bad.verdict, good.verdict) == ("error", "passed")
     failure = bad.failures[0]
     assert (failure.check, failure.primal) == ("build", None)
-    assert failure.explanation == "build raised RuntimeError: no such layer"
+    assert re.fullmatch(
+        r"build raised RuntimeError: no such layer \(.*test_campaign.py, line \d+\)", failure.explanation
+    )
     assert failure.case.config == {"size": 3, "live": True}
     assert good.cases == 24
 
@@ -398,11 +401,7 @@ def test_a_gradient_that_is_wrong_in_every_other_case_is_not_called_dead():
     corners = (SquareConfig(3), SquareConfig(3, live=False))
     suite = square_suite(lambda c, p: square(c, p, 3.0), square_kind(*corners))
     (report,) = run([suite], Options(examples=0)).subjects
-    assert (report.verdict, report.vacuous, report.notes) == (
-        "failed",
-        (),
-        ("2 of 4 cases failed", "conditions never met: one entry"),
-    )
+    assert (report.verdict, report.vacuous, report.notes) == ("failed", (), ("2 of 4 cases failed",))
 
 
 def test_a_suite_without_cases_is_inconclusive():

@@ -288,8 +288,9 @@ def test_an_unknown_kind_far_from_all_has_no_nearest():
         gradcheck.suite("something else")
 
 
-def test_default_items_end_with_the_network_on_digits():
-    *suites, digits, ties = default_items()
+def test_default_items_end_with_networks():
+    *suites, digits, ties, lenet, alexnet, resnet18, resnet50 = default_items()
+    assert [one.name for one in (lenet, alexnet, resnet18, resnet50)] == ["LeNet", "AlexNet", "ResNet-18", "ResNet-50"]
     assert [suite.name for suite in suites] == list(KINDS)
     assert all(suite.origin == "" for suite in suites)
     assert isinstance(digits, gradcheck.Subject)

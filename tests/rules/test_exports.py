@@ -17,6 +17,8 @@ import reference_layers
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gradcheck", "reference_layers")
+#: The light half of the pytest plugin, which importing the package would make heavy.
+MODULE = "_gradcheck_pytest.py"
 
 
 @pytest.mark.parametrize("package", [gradcheck, reference_layers])
@@ -62,7 +64,7 @@ def _build_wheel(folder: Path) -> set[str]:
     """Build a wheel from a copy of the sources, which stay as they are, and return the names of its files."""
     for name in PACKAGES:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", MODULE):
         shutil.copy(ROOT / name, folder)
     code = "from setuptools.build_meta import build_wheel; build_wheel('out')"
     result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
@@ -97,12 +99,17 @@ def test_every_file_of_the_packages_is_shipped(package, shipped):
 
 def test_nothing_else_is_shipped(shipped):
     tops = {name.split("/")[0] for name in shipped}
-    assert {name for name in tops if not name.endswith(".dist-info")} == set(PACKAGES)
+    assert {name for name in tops if not name.endswith(".dist-info")} == {*PACKAGES, MODULE}
 
 
 def test_the_command_is_installed():
     (script,) = metadata.entry_points(group="console_scripts", name="gradcheck")
     assert script.load().__module__ == "gradcheck.__main__"
+
+
+def test_the_plugin_is_installed():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    assert declared["pytest11"] == {"gradcheck": MODULE.removesuffix(".py")}
 
 
 def test_errors_are_assertions_or_values():

@@ -19,23 +19,26 @@ ALLOWED = {
     "__init__": {"adapters", "check", "numeric", "reports", "subject", "suite"},
     "__main__": set(),
     "adapters": {"subject"},
-    "campaign": {"check", "checks", "kinds", "reports", "subject", "suite"},
+    "campaign": {"adapters", "check", "checks", "kinds", "reports", "sentences", "subject", "suite"},
     "check": {"checks", "reports", "subject"},
     "checks": {"numeric", "reports", "subject"},
     "cli": {"gradcheck", "kinds", "reports", "subject", "suite", "targets"},
-    "kinds": {"adapters", "reference_layers", "reports", "strategies", "subject", "suite"},
+    "kinds": {"adapters", "reference_layers", "reports", "sentences", "strategies", "subject", "suite"},
     "numeric": set(),
+    "pytest_plugin": {"campaign", "check", "checks", "reports", "subject", "suite", "targets"},
     "reports": {"subject"},
+    "sentences": set(),
     "strategies": {"numeric"},
     "subject": set(),
-    "suite": {"kinds", "subject"},
-    "targets": {"kinds", "subject", "suite"},
+    "suite": {"kinds", "reports", "sentences", "subject"},
+    "targets": {"kinds", "sentences", "subject", "suite"},
 }
 #: Rooms that its functions may import beside those, when they are called.
 LATER = {
     "__main__": {"cli"},
     "check": {"adapters", "campaign", "suite"},
     "cli": {"campaign", "checks"},
+    "pytest_plugin": {"gradcheck"},  # for the version alone
     "reports": {"gradcheck"},  # for the version alone
     "suite": {"adapters"},
 }
@@ -45,9 +48,11 @@ MODULES = {
     ("check", "reports"): {"gradcheck.reports.report"},
     ("campaign", "checks"): {"gradcheck.checks.stages"},
     ("cli", "checks"): {"gradcheck.checks.stages"},
+    ("pytest_plugin", "checks"): {"gradcheck.checks.stages"},
     ("kinds", "reports"): {"gradcheck.reports.report"},
     ("kinds", "adapters"): {"gradcheck.adapters.reference"},
     ("strategies", "numeric"): {"gradcheck.numeric.layouts"},
+    ("suite", "reports"): {"gradcheck.reports.report"},
     ("__init__", "numeric"): {"gradcheck.numeric.plain"},
     ("__init__", "reports"): {"gradcheck.reports.report"},
 }
@@ -56,7 +61,9 @@ FOREIGN = {
     "cli": {"click": True, "rich": True},
     "campaign": {"hypothesis": False},
     "kinds": {"hypothesis": False},
+    "pytest_plugin": {"_gradcheck_pytest": True, "hypothesis": False, "pytest": True},
     "strategies": {"hypothesis": False},
+    "suite": {"hypothesis": False},
 }
 
 
@@ -213,6 +220,14 @@ def foreign_modules(statement: str, *folders: Path) -> set[str]:
 @pytest.mark.parametrize("statement", ["import gradcheck", "import gradcheck.kinds", "import reference_layers"])
 def test_importing_loads_numpy_and_the_standard_library_only(statement):
     assert foreign_modules(statement) == set()
+
+
+def test_the_plugin_loads_nothing_that_pytest_does_not():
+    assert foreign_modules("import pytest\nbefore |= set(sys.modules)\nimport _gradcheck_pytest") == {
+        "_gradcheck_pytest"
+    }
+    statement = "import pytest, _gradcheck_pytest\nassert not {'numpy', 'hypothesis', 'gradcheck'} & set(sys.modules)"
+    assert "pytest" in foreign_modules(statement)
 
 
 def test_a_check_of_a_subject_loads_nothing_more():

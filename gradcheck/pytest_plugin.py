@@ -1,0 +1,277 @@
+"""What pytest collects of a module with suites, and how it runs and shows that.
+
+The hooks themselves are in ``_gradcheck_pytest.py``, which is light; this is imported where there is something to
+verify.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from _gradcheck_pytest import RECORDS, SEED
+from gradcheck.campaign import Options, run
+from gradcheck.check import check
+from gradcheck.checks.stages import GROUPS
+from gradcheck.reports.json import SCHEMA
+from gradcheck.reports.junit import facts
+from gradcheck.reports.report import VERDICTS, GradientError, Report, SubjectReport
+from gradcheck.reports.text import WIDTH, counted, failure_to_text, format_short, headline, notes_to_lines
+from gradcheck.subject import Subject
+from gradcheck.suite import Suite
+from gradcheck.targets import place
+
+#: The group of all checks on the corner configurations.
+_CORNERS = "corners"
+#: The check without which a group has checked nothing, and why it was skipped.
+_NEEDED = {
+    "forward": ("agreement", "the builder names primals otherwise than the reference layer: nothing to compare with"),
+    "laws": ("law:", "no law is about these primals"),
+}
+#: So many failures of one item are shown in full: more do not fit a screen.
+_SHOWN = 2
+
+
+class SuiteCollector(pytest.Collector):
+    """A suite or a subject of a test module."""
+
+    def __init__(self, *, thing: Suite | Subject, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.thing = thing
+
+    def collect(self) -> Iterable[GroupItem]:
+        """Return an item for each group of checks that there is."""
+        return [GroupItem.from_parent(self, name=group, thing=self.thing) for group in groups_of(self.thing)]
+
+
+class GroupItem(pytest.Item):
+    """One group of checks on the drawn cases of a suite, or all of them on its corner configurations."""
+
+    def __init__(self, *, thing: Suite | Subject, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._thing = thing
+        self.add_marker("gradcheck")
+
+    def runtest(self) -> None:
+        """Run the checks; raise where they do not pass, skip where there was nothing to check."""
+        examples = examples_of(self)
+        corners = self.name == _CORNERS
+        groups = GROUPS if corners else (self.name,)
+        seed = seed_of(self.config)
+        options = Options(0 if corners else examples, seed, groups=groups, corners=corners)
+        (found,) = run([self._thing], options).subjects
+        if why := self._reason_to_skip(found, examples):
+            pytest.skip(why)
+        found = replace(found, name=self._label)
+        record(self, Report(seed, (found,)), together=self._parent.nodeid)
+        if found.verdict != "passed":
+            raise GradientError(Report(seed, (found,)))
+
+    def _reason_to_skip(self, found: SubjectReport, examples: int) -> str:
+        """Why nothing was checked."""
+        if self.name == _CORNERS and not found.cases:
+            return "no corner configuration keeps the limits"
+        if not found.cases and not examples:
+            return "no examples were asked for"
+        needed, why = _NEEDED.get(self.name, ("", ""))
+        return "" if found.verdict != "passed" or any(check.startswith(needed) for check in found.checks) else why
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show the report instead of the way through the harness."""
+        if isinstance(excinfo.value, GradientError):
+            (subject,) = excinfo.value.report.subjects
+            return fit_a_screen(subject, min(self.config.get_terminal_writer().fullwidth, WIDTH))
+        if isinstance(excinfo.value, pytest.UsageError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return what pytest calls the item."""
+        return self.path, None, self._label
+
+    @property
+    def _label(self) -> str:
+        return f"{self._parent.name}::{self.name}"
+
+    @property
+    def _parent(self) -> pytest.Collector:
+        assert isinstance(self.parent, pytest.Collector)
+        return self.parent
+
+
+class Checker:
+    """What the fixture ``gradcheck`` is: `gradcheck.verify` that is recorded."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+
+    def __call__(self, layer_or_subject: Any, *inputs: Any, **options: Any) -> Report:
+        """Verify as `gradcheck.verify` does, with the seed and the number of examples of the run.
+
+        Raises
+        ------
+        GradientError
+            If a gradient is wrong or could not be told right; its text is the report.
+        """
+        __tracebackhide__ = True
+        options.setdefault("seed", seed_of(self._item.config))
+        if isinstance(layer_or_subject, Suite):
+            options.setdefault("examples", examples_of(self._item))
+        report = check(layer_or_subject, *inputs, **options)
+        command = shlex.join(["pytest", self._item.nodeid, "--gradcheck-seed", str(options["seed"])])
+        report = _replayed_by(report, command)
+        record(self._item, report, together=f"{self._item.nodeid} {len(self._item.stash.get(RECORDS, []))}")
+        if not report.passed:
+            raise GradientError(report)
+        return report
+
+
+def collect(module: pytest.Module, name: str, thing: object) -> SuiteCollector | None:
+    """Return what collects a suite or a subject; nothing for others, for private names and for second names."""
+    if not isinstance(thing, Suite | Subject) or name.startswith("_"):
+        return None
+    if next(public for public, value in vars(module.obj).items() if value is thing and public[0] != "_") != name:
+        return None
+    path, here = module.path, module.config.invocation_params.dir
+    target = (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+    return SuiteCollector.from_parent(module, name=name, thing=place(thing, f"{target}:{name}"))
+
+
+def groups_of(thing: Suite | Subject) -> list[str]:
+    """Return the groups of checks that there are for a suite or a subject."""
+    kind = thing.kind if isinstance(thing, Suite) else None
+    if isinstance(thing, Subject):
+        has_sibling, has_laws = thing.sibling is not None, bool(thing.laws)
+    else:
+        has_sibling, has_laws = thing.has_reference, kind is not None and any(map(kind.laws, kind.corners))
+    there = {
+        "forward": has_sibling and "agreement" not in thing.without,
+        "gradient": True,
+        "contracts": True,
+        "laws": has_laws and "laws" not in thing.without,
+        _CORNERS: kind is not None,
+    }
+    return [group for group, is_there in there.items() if is_there]
+
+
+def seed_of(config: pytest.Config) -> int:
+    """Return the seed of this run: the one that was given, else 0 where the profile wants each run the same."""
+    from hypothesis import settings
+
+    given = config.getoption("--gradcheck-seed")
+    return 0 if given is None and settings().derandomize else config.stash[SEED]
+
+
+def examples_of(item: pytest.Item) -> int:
+    """Return the number of drawn cases of an item: by option, marker or hypothesis profile."""
+    from hypothesis import settings
+
+    given: int | None = item.config.getoption("--gradcheck-examples")
+    if given is not None:
+        return given
+    for marker in item.iter_markers("gradcheck"):
+        if marker.args or not marker.kwargs.keys() <= {"examples"}:
+            shown = ", ".join([*map(repr, marker.args), *(f"{key}={value!r}" for key, value in marker.kwargs.items())])
+            raise pytest.UsageError(f"expected pytest.mark.gradcheck(examples=N), got pytest.mark.gradcheck({shown})")
+        examples = marker.kwargs.get("examples")
+        if examples is None:
+            continue
+        if type(examples) is not int or examples < 0:
+            raise pytest.UsageError(f"expected examples to be a whole number from 0, got examples={examples!r}")
+        return examples
+    return settings().max_examples
+
+
+def register_profiles() -> None:
+    """Make the hypothesis profiles ``dev``, ``ci`` and ``thorough`` known, those that are not."""
+    from hypothesis import settings
+    from hypothesis.errors import InvalidArgument
+
+    profiles: dict[str, dict[str, Any]] = {
+        "dev": {"max_examples": 25},
+        "ci": {"max_examples": 100, "derandomize": True},
+        "thorough": {"max_examples": 1000},
+    }
+    for name, chosen in profiles.items():
+        try:
+            settings.get_profile(name)
+        except InvalidArgument:
+            settings.register_profile(name, deadline=None, **chosen)
+
+
+# Results
+
+
+def record(item: pytest.Item, report: Report, together: str) -> None:
+    """Keep a report with the item that it is about; records that belong `together` are of one subject."""
+    subjects = report.to_dict()["subjects"]
+    records = item.stash.setdefault(RECORDS, [])
+    records.append({"item": item.nodeid, "together": together, "seed": seed_of(item.config), "subjects": subjects})
+    for subject in report.subjects:
+        item.user_properties += facts(subject).items()
+
+
+def records_to_json(records: Sequence[Mapping[str, Any]], seed: int) -> str:
+    """Return the JSON report of a run, whatever the order of its items."""
+    import json
+
+    from gradcheck import __version__
+
+    subjects = [subject for each in sorted(records, key=lambda each: each["item"]) for subject in each["subjects"]]
+    seeds = {each["seed"] for each in records}
+    data = {"schema": SCHEMA, "gradcheck": __version__, "seed": min(seeds, default=seed), "subjects": subjects}
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def summarise(records: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
+    """Return what was verified in one line, and whether all of it passed."""
+    verdicts: dict[str, str] = {}
+    for each in records:
+        for subject in each["subjects"]:
+            worst = verdicts.get(each["together"], "passed")
+            verdicts[each["together"]] = max(worst, subject["verdict"], key=VERDICTS.index)
+    subjects = [subject for each in records for subject in each["subjects"]]
+    counts = Counter(verdicts.values())
+    told = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]]
+    resolutions = [float(subject["resolution"]) for subject in subjects if subject["resolution"] is not None]
+    cases = sum(subject["cases"] for subject in subjects)
+    parts = [
+        f"gradcheck: {', '.join([counted(len(verdicts), 'subject'), counted(cases, 'case'), *told])}",
+        *([f"resolution {format_short(max(resolutions))}"] if resolutions else []),
+        f"seed {records[0]['seed']}",
+    ]
+    return "; ".join(parts), set(verdicts.values()) <= {"passed"}
+
+
+def fit_a_screen(subject: SubjectReport, width: int) -> str:
+    """Return the report of a subject with its first failures; the command that shows them again comes last."""
+    shown, more = subject.failures[:_SHOWN], subject.failures[_SHOWN:]
+    notes = notes_to_lines(subject, width)
+    if more:
+        names = ", ".join(dict.fromkeys(failure.check for failure in more))
+        notes.append(f"  and {counted(len(more), 'more failure')} ({names}): --gradcheck-json FILE holds them")
+    blocks = [failure_to_text(subject.name, failure, width) for failure in shown]
+    return "\n\n".join(["\n".join([headline(subject), *notes]), *blocks])
+
+
+def _replayed_by(report: Report, command: str) -> Report:
+    """The report, in which what only the test itself has is shown again by running the test."""
+    return replace(
+        report,
+        subjects=tuple(
+            replace(
+                subject,
+                failures=tuple(
+                    replace(failure, reproduce=command) if failure.reproduce.startswith("gradcheck.check(") else failure
+                    for failure in subject.failures
+                ),
+            )
+            for subject in report.subjects
+        ),
+    )
