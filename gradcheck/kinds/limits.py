@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.windowed import axes
 from gradcheck.sentences import told
 from gradcheck.subject import LIMITS, Trait, did_you_mean
 
@@ -203,17 +202,31 @@ def _read(value: str) -> Any:
 
 
 def _changed(config: Any, changes: dict[str, Any]) -> Any:
-    """The config with other fields; windows have as much room to move as before."""
-    changed = dataclasses.replace(config, **changes)
+    """The config with other fields; windows have as much room to move as before.
+
+    Where it would be none of the kind, it stays as it is, and is not drawn.
+    """
+    try:
+        changed = dataclasses.replace(config, **changes)
+    except ValueError:
+        return config
     if not {"batch", "kernel_size", "size", "padding"} <= {*vars(config)} or "size" in changes:
         return changed
-    room = zip(axes(config), axes(changed), config.size, strict=True)
-    return dataclasses.replace(changed, size=tuple(max(1, n + old.slack - new.slack) for old, new, n in room))
+    room = zip(_slack(config), _slack(changed), config.size, strict=True)
+    return dataclasses.replace(changed, size=tuple(max(1, n + old - new) for old, new, n in room))
 
 
 def _excess(config: Any) -> tuple[int, ...]:
     """How many entries along each axis no further window has room in."""
-    return tuple(axis.slack % axis.stride for axis in axes(config))
+    return tuple(slack % stride for slack, stride in zip(_slack(config), config.stride, strict=True))
+
+
+def _slack(config: Any) -> tuple[int, ...]:
+    """How far a window can move along each axis; below 0 where a change has left it no room."""
+    dilation = getattr(config, "dilation", (1,) * len(config.size))
+    ends = config.padding[::2], config.padding[1::2]
+    numbers = zip(config.size, config.kernel_size, dilation, *ends, strict=True)
+    return tuple(n + before + after - d * (k - 1) - 1 for n, k, d, before, after in numbers)
 
 
 def _several(value: Any) -> tuple[Any, ...]:
