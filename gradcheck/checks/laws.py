@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.checks.contracts.contract import Violation
-from gradcheck.checks.contracts.session import SPREAD_DRAWS, Answer, Session
+from gradcheck.checks.contracts.session import CAREFUL_DRAWS, SPREAD_DRAWS, Answer, Session
 from gradcheck.checks.setting import SIGMAS
 from gradcheck.numeric.space import Space, Vector
 from gradcheck.subject import Array, Law
@@ -31,10 +31,11 @@ def check_law(law: Law, session: Session) -> Violation | None:
     if (np.abs(rest) <= session.unit * size).all():
         return None
     floor = session.floor * max(1.0, float(np.abs(session.probe.point).max()))
-    spread = np.std([_redraw(law, session) for _ in range(SPREAD_DRAWS)], axis=0, ddof=1)
-    broken = ~(np.abs(rest) <= session.unit * size + floor + 2 * SIGMAS * spread)
-    if not broken.any():
-        return None
+    for draws in (SPREAD_DRAWS, CAREFUL_DRAWS):
+        spread = np.std([_redraw(law, session) for _ in range(draws)], axis=0, ddof=1)
+        broken = ~(np.abs(rest) <= session.unit * size + floor + 2 * SIGMAS * spread)
+        if not broken.any():
+            return None
     worst = np.unravel_index(int(np.argmax(np.where(broken, np.abs(rest), -1.0))), rest.shape)
     count = f", in {np.count_nonzero(broken)} of {rest.size} sums" if rest.size > 1 else ""
     return Violation(

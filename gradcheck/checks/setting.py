@@ -21,6 +21,8 @@ from gradcheck.numeric.space import Space, Vector, norm, rms
 SIGMAS = 4.0
 #: Evaluations of the pullback from which the rounding of the analytic side is measured.
 _SPREAD_DRAWS = 6
+#: The same before anything is blamed on them: of few draws the spread may be small by chance.
+_CAREFUL_DRAWS = 30
 #: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
 ENTRY_ROUNDINGS = 8.0
 #: Gradients of which one is so many times smaller than another are balanced; balance makes up for as much at most.
@@ -209,7 +211,7 @@ class Setting:
         self.function = Function(self.function.evaluate, self.function.round, self.measured.precision)
         return True
 
-    def analytic_spread(self, cotangent: Vector, tangent: Vector) -> float:
+    def analytic_spread(self, cotangent: Vector, tangent: Vector, *, careful: bool = False) -> float:
         """Measure how far rounding alone moves ``⟨A, d⟩``: the standard deviation over inputs a few roundoffs apart."""
         unit = 2 * self.probe.analytic_precision.unit
         form = self.linearization.form.space
@@ -219,7 +221,7 @@ class Setting:
             weights = form.round(cotangent * (1 + unit * self.rng.uniform(-1, 1, cotangent.size)))
             return float(np.dot(self.probe.linearize(point).pullback(weights), tangent))
 
-        return float(np.std([rounded_anew() for _ in range(_SPREAD_DRAWS)], ddof=1))
+        return float(np.std([rounded_anew() for _ in range(_CAREFUL_DRAWS if careful else _SPREAD_DRAWS)], ddof=1))
 
     def analytic_floor(self, cotangent: Vector, moved: float) -> float:
         """Return the rounding of ``⟨A, d⟩`` that no change of the inputs shows.

@@ -23,7 +23,7 @@ def agreement(session: Session) -> Iterator[Violation]:
         yield Violation(f"the outputs have shapes {seen}, those of {sibling.name} with the same primals {shapes}")
         return
     found = session.mismatch(
-        session.form, session.first.outputs, flatten_outputs(due), lambda: session.rounding.outputs
+        session.form, session.first.outputs, flatten_outputs(due), lambda draws: session.rounding(draws).outputs
     )
     if found is not None:
         yield session.violation(

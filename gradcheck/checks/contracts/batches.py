@@ -124,7 +124,9 @@ def any_rank(session: Session) -> Iterator[Violation]:
         yield Violation(f"with the leading axes of {', '.join(names)} arranged otherwise: {error}")
         return
     outputs = flatten_outputs(linearization.returned)
-    found = session.mismatch(session.form, outputs, session.first.outputs, lambda: session.rounding.outputs)
+    found = session.mismatch(
+        session.form, outputs, session.first.outputs, lambda draws: session.rounding(draws).outputs
+    )
     found = found or session.compare_gradients(linearization.space.join(gradients))
     if found is not None:
         yield session.violation(
@@ -159,7 +161,9 @@ def _ask(session: Session, take: Callable[[Array], Array]) -> _Batch:
 
 def _compare(session: Session, batch: _Batch) -> Mismatch | None:
     outputs = np.concatenate([output.reshape(-1) for output in batch.outputs]).astype(np.float64)
-    found = session.mismatch(session.form, outputs, session.first.outputs, lambda: session.rounding.outputs)
+    found = session.mismatch(
+        session.form, outputs, session.first.outputs, lambda draws: session.rounding(draws).outputs
+    )
     return found or session.compare_gradients(session.space.join({**batch.batched, **batch.shared}))
 
 

@@ -144,7 +144,9 @@ def _seeding(session: Session) -> str:
 def forward_agrees(session: Session) -> Iterator[Violation]:
     """``forward`` and ``vjp`` return the same outputs."""
     outputs = flatten_outputs(session.probe.forward(session.arrays()))
-    found = session.mismatch(session.form, outputs, session.first.outputs, lambda: session.rounding.outputs)
+    found = session.mismatch(
+        session.form, outputs, session.first.outputs, lambda draws: session.rounding(draws).outputs
+    )
     if found is not None:
         yield session.violation(
             found,
@@ -175,7 +177,7 @@ def call_order(session: Session) -> Iterator[Violation]:
         session.space,
         later.pullback(cotangent),
         alone,
-        lambda: session.rounding_at(session.second_point, cotangent).gradient,
+        lambda draws: session.rounding_at(session.second_point, cotangent, draws).gradient,
     )
     if found is not None:
         yield session.violation(

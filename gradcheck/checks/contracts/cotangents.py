@@ -59,7 +59,7 @@ def _unequal(session: Session, question: _Question, factor: float) -> Violation 
         return _unequal(session, question, 1.0)  # the multiple is beyond the range of the dtype
     name, due = question.name, question.due
     combination = name if factor == 1 else f"{factor:g}·({name})"
-    found = session.mismatch(session.space, seen, due, lambda: _MORE_ROUNDING * session.rounding.gradient)
+    found = session.mismatch(session.space, seen, due, lambda draws: _MORE_ROUNDING * session.rounding(draws).gradient)
     if found is None:
         return None
     part = found.part

@@ -71,7 +71,7 @@ def _repeat(session: Session, receivers: tuple[str, ...]) -> Mismatch | str | No
     except (SubjectRaisedError, FormError) as error:
         raise _OutsideError from error
     point = session.space.join({name: changes.get(name, np.array)(array) for name, array in session.arrays().items()})
-    return _tell(session, changes, written_out, lambda: session.rounding_at(point, session.cotangent))
+    return _tell(session, changes, written_out, lambda draws: session.rounding_at(point, session.cotangent, draws))
 
 
 def _guilty_of_repeating(session: Session, receivers: tuple[str, ...]) -> list[str]:
@@ -114,7 +114,7 @@ def _tell(
     session: Session,
     changes: Mapping[str, Layout],
     due: Answer | None = None,
-    rounding: Callable[[], Answer] | None = None,
+    rounding: Callable[[int], Answer] | None = None,
 ) -> Mismatch | str | None:
     """Return what is wrong with the answer to a question whose arrays are in these layouts."""
     try:

@@ -23,10 +23,12 @@ from gradcheck.subject import Array
 _SAME = {DOUBLE: 2.0**10, SINGLE: 2.0**7, HALF: 2.0**4}
 #: Repetitions with other roundings from which an ill-conditioned result is told.
 SPREAD_DRAWS = 6
+#: The same before anything is blamed: of few draws the spread may be small by chance.
+CAREFUL_DRAWS = 30
 #: A second point differs from the first by this factor where moving the entries around changes nothing.
 _SHRINK = 0.875
 
-Rounding: TypeAlias = Callable[[], Vector]
+Rounding: TypeAlias = Callable[[int], Vector]
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Session:
         gradient = self.space.join(self.returned)
         require_finite(self.returned, gradient)
         self.first = Answer(self.linearization.outputs.copy(), gradient)
+        self._roundings: dict[int, Answer] = {}
 
     @property
     def pulls(self) -> list[tuple[Vector, Vector]]:
@@ -257,8 +260,8 @@ class Session:
             Names the entries.
         seen, due : Vector
         rounding : callable, optional
-            Returns how far rounding may have moved each entry: asked only where they differ by more than a few
-            roundings of the largest entry. Default: not at all.
+            Returns how far rounding may have moved each entry, as so many draws tell: asked only where they differ by
+            more than a few roundings of the largest entry. Default: not at all.
         """
         if np.array_equal(seen, due):
             return None
@@ -267,8 +270,9 @@ class Session:
         for part in space:
             allowed[part.slice] = self.unit * np.abs(due[part.slice]).max(initial=0.0)
         wrong = ~(error <= allowed)
-        if wrong.any() and rounding is not None:
-            wrong = ~(error <= allowed + rounding())
+        for draws in (SPREAD_DRAWS, CAREFUL_DRAWS):
+            if wrong.any() and rounding is not None:
+                wrong = ~(error <= allowed + rounding(draws))
         if not wrong.any():
             return None
         position = int(np.argmax(np.where(wrong, np.nan_to_num(error, nan=np.inf), -1.0)))
@@ -278,7 +282,7 @@ class Session:
         return Mismatch(name, index, float(seen[position]), float(due[position]), count, part.size, part)
 
     def compare(
-        self, seen: Answer, due: Answer | None = None, rounding: Callable[[], Answer] | None = None
+        self, seen: Answer, due: Answer | None = None, rounding: Callable[[int], Answer] | None = None
     ) -> Mismatch | None:
         """Return where an answer differs by more than rounding, outputs first.
 
@@ -289,14 +293,14 @@ class Session:
         rounding : callable, optional
             Returns the rounding of each entry. Default: that of the first answer.
         """
-        due, rounding = due or self.first, rounding or (lambda: self.rounding)
-        outputs = self.mismatch(self.form, seen.outputs, due.outputs, lambda: rounding().outputs)
-        return outputs or self.mismatch(self.space, seen.gradient, due.gradient, lambda: rounding().gradient)
+        due, rounding = due or self.first, rounding or self.rounding
+        outputs = self.mismatch(self.form, seen.outputs, due.outputs, lambda draws: rounding(draws).outputs)
+        return outputs or self.mismatch(self.space, seen.gradient, due.gradient, lambda draws: rounding(draws).gradient)
 
     def compare_gradients(self, seen: Vector, due: Vector | None = None) -> Mismatch | None:
         """Return where gradients differ from those of the first pullback (or from `due`) by more than rounding."""
         due = self.first.gradient if due is None else due
-        return self.mismatch(self.space, seen, due, lambda: self.rounding.gradient)
+        return self.mismatch(self.space, seen, due, lambda draws: self.rounding(draws).gradient)
 
     @property
     def precision(self) -> Precision:
@@ -311,20 +315,21 @@ class Session:
         """Relative difference up to which values are the same without a second look."""
         return self.precision.unit * _SAME[self.precision]
 
-    @cached_property
-    def rounding(self) -> Answer:
+    def rounding(self, draws: int = SPREAD_DRAWS) -> Answer:
         """How far rounding alone moves each output and gradient entry."""
-        return self.rounding_at(self.probe.point, self.cotangent)
+        if draws not in self._roundings:
+            self._roundings[draws] = self.rounding_at(self.probe.point, self.cotangent, draws)
+        return self._roundings[draws]
 
-    def rounding_at(self, point: Vector, cotangent: Vector) -> Answer:
+    def rounding_at(self, point: Vector, cotangent: Vector, draws: int = SPREAD_DRAWS) -> Answer:
         """Measure how far rounding alone moves each output and each entry of the gradient at a point.
 
         The spread over inputs a few roundoffs apart shows what is ill-conditioned, and ties that rounding breaks.
         """
-        draws = [self.rounded_anew(point, cotangent)[2] for _ in range(SPREAD_DRAWS)]
+        drawn = [self.rounded_anew(point, cotangent)[2] for _ in range(draws)]
         return Answer(
-            2 * SIGMAS * np.std([draw.outputs for draw in draws], axis=0, ddof=1),
-            2 * SIGMAS * np.std([draw.gradient for draw in draws], axis=0, ddof=1) + self.floor,
+            2 * SIGMAS * np.std([one.outputs for one in drawn], axis=0, ddof=1),
+            2 * SIGMAS * np.std([one.gradient for one in drawn], axis=0, ddof=1) + self.floor,
         )
 
     @property
