@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcheck.adapters.calls import BACKWARD, FORWARD, find_method
+from gradcheck.adapters.frameworks import MAKERS, framework_of
+from gradcheck.adapters.functions import from_functions, recognise_functions
 from gradcheck.adapters.objects import from_object
 from gradcheck.adapters.reference import from_reference
 from gradcheck.subject import Arrays, Subject
@@ -35,7 +37,8 @@ class Style:
 def _is_reference(thing: Any) -> bool:
     forward, backward = getattr(thing, "forward", None), getattr(thing, "backward", None)
     return (
-        callable(forward)
+        not isinstance(thing, type)
+        and callable(forward)
         and callable(backward)
         and not _accepts(forward, 1)  # targets may follow
         and _accepts(backward, 3)
@@ -55,7 +58,25 @@ def _accepts(function: Callable[..., Any], count: int) -> bool:
 
 
 def _is_object(thing: Any) -> bool:
-    return find_method(thing, FORWARD) is not None and find_method(thing, BACKWARD) is not None
+    is_made = not isinstance(thing, type)
+    return is_made and find_method(thing, FORWARD) is not None and find_method(thing, BACKWARD) is not None
+
+
+def _is_of_framework(thing: Any) -> bool:
+    return framework_of(thing) is not None
+
+
+def _from_framework(thing: Any, primals: Arrays) -> Subject:
+    return MAKERS[framework_of(thing) or ""](thing, primals)
+
+
+def _is_pair(thing: Any) -> bool:
+    return recognise_functions(thing) is not None
+
+
+def _from_pair(thing: Any, primals: Arrays) -> Subject:
+    forward, backward = recognise_functions(thing) or thing
+    return from_functions(forward, backward, primals)
 
 
 #: What is recognised, the first that fits.
@@ -65,6 +86,8 @@ STYLES = (
         _is_reference,
         from_reference,
     ),
+    Style("a module, function or model of torch, JAX, autograd or thinc", _is_of_framework, _from_framework),
+    Style("a pair (forward, backward) of functions", _is_pair, _from_pair),
     Style("an object with forward(x) and backward(grad_output)", _is_object, from_object),
 )
 
@@ -75,8 +98,9 @@ def adapt(thing: Any, primals: Arrays | None = None) -> Subject:
     Parameters
     ----------
     thing : object
-        A `Subject`, a layer in the style of `reference_layers`, or an object with forward and backward that keeps
-        its parameters and their gradients: `from_object` takes what cannot be found out.
+        A `Subject`; a layer in the style of `reference_layers`; what shows that it is of torch, JAX, autograd or thinc;
+        a pair of functions, or a class or module that holds one; an object with forward and backward that keeps its
+        parameters and their gradients. The functions of `gradcheck.adapters` take what cannot be found out.
     primals : mapping of str to ndarray, optional
         Where to evaluate a layer: its input ``"x"`` and its parameters by name.
 
@@ -124,7 +148,7 @@ def require_layer(thing: Any) -> None:
 
 
 def _style_of(thing: Any) -> Style:
-    found = None if isinstance(thing, type) else next((style for style in STYLES if style.recognise(thing)), None)
+    found = next((style for style in STYLES if style.recognise(thing)), None)
     if found is None:
         known = "; or ".join(style.looks_like for style in STYLES)
         raise TypeError(f"expected a gradcheck.Subject or a layer {known}; got {_told(thing)}")
@@ -133,7 +157,7 @@ def _style_of(thing: Any) -> Style:
 
 def _told(thing: Any) -> str:
     if isinstance(thing, type):
-        return f"the class {thing.__name__}"
+        return f"the class {thing.__name__}, not a layer made of it"
     if type(thing).__module__.partition(".")[0] in ("builtins", "numpy"):
         return type(thing).__name__
     methods = [name for name in dir(thing) if not name.startswith("_") and callable(getattr(thing, name, None))]

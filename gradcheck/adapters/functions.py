@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.calls import attempt
 from gradcheck.adapters.results import Gradients, as_outputs, as_tuple, trial_cotangent
 from gradcheck.adapters.signatures import (
     CACHE,
@@ -22,7 +23,6 @@ from gradcheck.adapters.signatures import (
     left_at_default,
     name_of,
     names_in,
-    parameters_of,
     takes_context,
     watched,
 )
@@ -103,6 +103,8 @@ def from_functions(
     ------
     TypeError, ValueError
         If arguments or results cannot be told apart, or are not what is declared; the message says what to declare.
+    LayerError
+        If a function raises when it is tried; the message says where.
 
     Examples
     --------
@@ -130,7 +132,7 @@ def from_functions(
 
     trial = {key: np.array(array) for key, array in arrays.items()}
     with np.errstate(all="ignore"):
-        result, saved = run(trial)
+        result, saved = attempt(name_of(forward), lambda: run(trial))
     gives = backward_call(
         backward,
         list(dict.fromkeys((*takes.names, *beside))),
@@ -143,22 +145,23 @@ def from_functions(
     def split(result: Any, saved: Any) -> tuple[Any, Any]:
         return (as_outputs(result), saved) if form is None else _split(result, form)
 
-    def pull(values: Arrays, outputs: Any, cache: Any, cotangent: Any) -> Any:
-        known = {**beside, **values, CACHE: cache, OUTPUT: outputs}
+    def pulling(values: Arrays, outputs: Any, cache: Any, cotangent: Any) -> Callable[[], Any]:
+        """Return the call of the backward."""
         call, cotangents = _spread(gives, as_tuple(outputs), cotangent)
-        return call(backward, {**known, **cotangents})
+        known = {**beside, **values, CACHE: cache, OUTPUT: outputs, **cotangents}
+        return lambda: call(backward, known)
 
     outputs, cache = split(result, saved)
     _require_arrays(outputs)
     cotangent = trial_cotangent(outputs)
     with np.errstate(all="ignore"):
-        returned = pull(trial, outputs, cache, cotangent)
+        returned = attempt(name_of(backward), pulling(trial, outputs, cache, cotangent))
         gradients = Gradients(returned, arrays, takes.names, returns)
         gradients.require_order(lambda values: split(*run(values))[0], cotangent, returned)
 
     def vjp(values: Arrays) -> tuple[Any, Pullback]:
         outputs, cache = split(*run(values))
-        return outputs, lambda cotangent: gradients(pull(values, outputs, cache, cotangent), values)
+        return outputs, lambda cotangent: gradients(pulling(values, outputs, cache, cotangent)(), values)
 
     return Subject(
         name or name_of(forward), arrays, vjp, traits=frozenset(traits), reproduce=reproduce, constants=watched(named)
@@ -194,7 +197,9 @@ def recognise_functions(thing: Any) -> tuple[Callable[..., Any], Callable[..., A
     if not isinstance(thing, type | ModuleType | SimpleNamespace) or _is_of_framework(thing):
         return None
     pair = getattr(thing, "forward", None), getattr(thing, "backward", None)
-    if not all(map(callable, pair)) or (isinstance(thing, type) and any(_wants_instance(one) for one in pair)):
+    if not all(map(callable, pair)):
+        return None
+    if isinstance(thing, type) and any(_wants_instance(thing, name) for name in ("forward", "backward")):
         return None
     return pair  # type: ignore[return-value]  # both are callable
 
@@ -204,9 +209,10 @@ def _is_of_framework(thing: Any) -> bool:
     return isinstance(thing, type) and any(base.__module__.split(".")[0] == "torch" for base in thing.__mro__)
 
 
-def _wants_instance(function: Any) -> bool:
-    parameters = parameters_of(function)
-    return bool(parameters) and inspect.isfunction(function) and (parameters or [])[0].name == "self"
+def _wants_instance(cls: type, name: str) -> bool:
+    """Whether a function of a class is a method of its instances, and not one that stands there by itself."""
+    function = inspect.getattr_static(cls, name)
+    return inspect.isfunction(function) and not takes_context(function)
 
 
 def _result_form(

@@ -431,10 +431,12 @@ def test_pairs_are_recognised():
     module.forward, module.backward = f, b
 
     class AsNamespace:
-        def forward(x, weight):  # noqa: N805 - as people write it who use a class as a namespace
+        @staticmethod
+        def forward(x, weight):
             return x
 
-        def backward(x, weight, dy):  # noqa: N805
+        @staticmethod
+        def backward(x, weight, dy):
             return dy
 
     assert recognise_functions((f, b)) == (f, b)
@@ -445,10 +447,10 @@ def test_pairs_are_recognised():
 
 
 class Layer:
-    def forward(self, x):
+    def forward(me, x):  # noqa: N805 - whatever the instance is called
         return x
 
-    def backward(self, dy):
+    def backward(me, dy):  # noqa: N805
         return dy
 
 
