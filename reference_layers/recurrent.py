@@ -317,7 +317,7 @@ class GRU(_Recurrent):
     -----
     The gates r, z, n stand one after the other in that order in the rows of the parameters (3·hidden_size), and in
     ``a_t = W_ih x_t + b_ih`` and ``b_t = W_hh h_{t−1} + b_hh``; ``r, z = σ(a + b)`` and ``n = tanh(a + r b)``, each of
-    its part: r acts on the product with the weight, not on h. Inputs and outputs are those of `RNN`. Back through time::
+    its part: r acts on the product with the weight, not on h. Inputs and outputs: see `RNN`. Back through time::
 
         ∂/∂a_n = (1 − n²)(1 − z) ∂/∂h_t,     ∂/∂b_n = r ∂/∂a_n,     ∂/∂a_r = ∂/∂b_r = r (1 − r) b_n ∂/∂a_n,
         ∂/∂a_z = ∂/∂b_z = z (1 − z)(h_{t−1} − n) ∂/∂h_t,     ∂/∂h_{t−1} = g_{t−1} + z ∂/∂h_t + W_hhᵀ ∂/∂b_t

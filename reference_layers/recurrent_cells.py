@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from reference_layers.activations import sigmoid
+from reference_layers.activations import sigmoid, sigmoid_slope, tanh_slope
 from reference_layers.layer import Array
 
 #: What a cell hands from step to step, arrays (N, hidden_size): h first, which is the output, and c in an LSTM.
@@ -18,7 +18,8 @@ class Cell(Protocol):
     """One step in time, without its weights.
 
     A cell gets the two matrix products of the step, ``a = W_ih x + b_ih`` and ``b = W_hh h + b_hh``, both of shape
-    (N, gates·hidden_size) with the gates one after another, and the state before.
+    (N, gates·hidden_size) with the gates one after another, and the state before. For its backward pass it keeps the
+    arguments of its gates, not their values: ``y (1 − y)`` and ``1 − y²`` lose their digits where y is near 1.
 
     Attributes
     ----------
@@ -47,26 +48,23 @@ class PlainCell:
     nonlinearity: str
 
     def step(self, a: Array, b: Array, state: State) -> tuple[State, Array]:  # noqa: ARG002 - h enters by `b` alone
-        """Return the next state, which is also all that `step_backward` needs."""
-        h = np.tanh(a + b) if self.nonlinearity == "tanh" else np.maximum(a + b, 0)
-        return (h,), h
+        """Return h', and ``a + b``."""
+        s = a + b
+        return (np.tanh(s) if self.nonlinearity == "tanh" else np.maximum(s, 0),), s
 
     def step_backward(self, kept: Array, grad_state: State) -> tuple[Array, Array, State]:
-        """Return ``g (1 − h'²)``, or g where h' is positive, for `a` and for `b`."""
+        """Return ``g / cosh²(a + b)``, or g where ``a + b > 0``, for `a` and for `b`."""
         (g,) = grad_state
-        grad = g * (_tanh_slope(kept) if self.nonlinearity == "tanh" else kept > 0)
+        grad = g * (tanh_slope(kept) if self.nonlinearity == "tanh" else kept > 0)
         return grad, grad, (np.zeros_like(g),)
 
 
 class LSTMStep(NamedTuple):
-    """What one step of an LSTM keeps: the gates, the cell state before, and the tanh of the one after."""
+    """What one step of an LSTM keeps: ``a + b``, and the cell state before and after it."""
 
-    i: Array
-    f: Array
-    g: Array
-    o: Array
+    s: Array
     c: Array
-    squashed: Array
+    after: Array
 
 
 @dataclass(frozen=True)
@@ -77,38 +75,37 @@ class LSTMCell:
     states: ClassVar[tuple[str, ...]] = ("h0", "c0")
 
     def step(self, a: Array, b: Array, state: State) -> tuple[State, LSTMStep]:
-        """Return h' and c', and the gates."""
+        """Return h' and c', and what they were made of."""
         _, c = state
-        to_i, to_f, to_g, to_o = np.split(a + b, 4, axis=-1)
-        i, f, g, o = sigmoid(to_i), sigmoid(to_f), np.tanh(to_g), sigmoid(to_o)
+        s = a + b
+        i, f, g, o = _lstm_gates(s)
         after = f * c + i * g
-        squashed = np.tanh(after)
-        return (o * squashed, after), LSTMStep(i, f, g, o, c, squashed)
+        return (o * np.tanh(after), after), LSTMStep(s, c, after)
 
     def step_backward(self, kept: LSTMStep, grad_state: State) -> tuple[Array, Array, State]:
-        """Return the gradients of the four gates, for `a` and for `b`, and that of c, which `f` lets through."""
-        i, f, g, o, c, squashed = kept
+        """Return the gradients of the four gates, for `a` and for `b`, and that of c, which f lets through."""
+        s, c, after = kept
         grad_h, grad_c = grad_state
-        grad_after = grad_c + grad_h * o * _tanh_slope(squashed)
-        grad = np.concatenate(
-            [
-                grad_after * g * _sigmoid_slope(i),
-                grad_after * c * _sigmoid_slope(f),
-                grad_after * i * _tanh_slope(g),
-                grad_h * squashed * _sigmoid_slope(o),
-            ],
-            axis=-1,
-        )
+        i, f, g, o = _lstm_gates(s)
+        s_i, s_f, s_g, s_o = np.split(s, 4, axis=-1)
+        grad_after = grad_c + grad_h * o * tanh_slope(after)
+        parts = [
+            grad_after * g * sigmoid_slope(s_i),
+            grad_after * c * sigmoid_slope(s_f),
+            grad_after * i * tanh_slope(s_g),
+            grad_h * np.tanh(after) * sigmoid_slope(s_o),
+        ]
+        grad = np.concatenate(parts, axis=-1)
         return grad, grad, (np.zeros_like(grad_h), grad_after * f)
 
 
 class GRUStep(NamedTuple):
-    """What one step of a GRU keeps: the gates, what r lets through, and h before."""
+    """What one step of a GRU keeps: the arguments of its gates, the part of `b` that r acts on, and h before."""
 
-    r: Array
-    z: Array
-    n: Array
-    gated: Array
+    s_r: Array
+    s_z: Array
+    s_n: Array
+    b_n: Array
     h: Array
 
 
@@ -120,27 +117,25 @@ class GRUCell:
     states: ClassVar[tuple[str, ...]] = ("h0",)
 
     def step(self, a: Array, b: Array, state: State) -> tuple[State, GRUStep]:
-        """Return h', and the gates."""
+        """Return h', and what it was made of."""
         (h,) = state
         (a_r, a_z, a_n), (b_r, b_z, b_n) = np.split(a, 3, axis=-1), np.split(b, 3, axis=-1)
-        r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)
-        n = np.tanh(a_n + r * b_n)
-        return ((1 - z) * n + z * h,), GRUStep(r, z, n, b_n, h)
+        s_r, s_z = a_r + b_r, a_z + b_z
+        s_n = a_n + sigmoid(s_r) * b_n
+        return (sigmoid(-s_z) * np.tanh(s_n) + sigmoid(s_z) * h,), GRUStep(s_r, s_z, s_n, b_n, h)
 
     def step_backward(self, kept: GRUStep, grad_state: State) -> tuple[Array, Array, State]:
         """Return the gradients of the three gates, which differ for `a` and `b` in the last, and that of h by z."""
-        r, z, n, gated, h = kept
+        s_r, s_z, s_n, b_n, h = kept
         (g,) = grad_state
-        grad_n = g * (1 - z) * _tanh_slope(n)
-        both = [grad_n * gated * _sigmoid_slope(r), g * (h - n) * _sigmoid_slope(z)]
-        return np.concatenate([*both, grad_n], axis=-1), np.concatenate([*both, grad_n * r], axis=-1), (g * z,)
+        grad_n = g * sigmoid(-s_z) * tanh_slope(s_n)
+        both = [grad_n * b_n * sigmoid_slope(s_r), g * (h - np.tanh(s_n)) * sigmoid_slope(s_z)]
+        grad_a = np.concatenate([*both, grad_n], axis=-1)
+        grad_b = np.concatenate([*both, grad_n * sigmoid(s_r)], axis=-1)
+        return grad_a, grad_b, (g * sigmoid(s_z),)
 
 
-def _sigmoid_slope(y: Array) -> Array:
-    """Return the derivative of σ where its value is y."""
-    return np.asarray(y * (1 - y))
-
-
-def _tanh_slope(y: Array) -> Array:
-    """Return the derivative of tanh where its value is y."""
-    return np.asarray(1 - y * y)
+def _lstm_gates(s: Array) -> tuple[Array, Array, Array, Array]:
+    """Return i, f, g and o."""
+    i, f, g, o = np.split(s, 4, axis=-1)
+    return sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
