@@ -87,23 +87,22 @@ class LSTMCell:
         s, c, after = kept
         grad_h, grad_c = grad_state
         i, f, g, o = _lstm_gates(s)
-        s_i, s_f, s_g, s_o = np.split(s, 4, axis=-1)
+        i_slope, f_slope, _, o_slope = _parts(sigmoid_slope(s), 4)
         grad_after = grad_c + grad_h * o * tanh_slope(after)
         parts = [
-            grad_after * g * sigmoid_slope(s_i),
-            grad_after * c * sigmoid_slope(s_f),
-            grad_after * i * tanh_slope(s_g),
-            grad_h * np.tanh(after) * sigmoid_slope(s_o),
+            grad_after * g * i_slope,
+            grad_after * c * f_slope,
+            grad_after * i * tanh_slope(_parts(s, 4)[2]),
+            grad_h * np.tanh(after) * o_slope,
         ]
         grad = np.concatenate(parts, axis=-1)
         return grad, grad, (np.zeros_like(grad_h), grad_after * f)
 
 
 class GRUStep(NamedTuple):
-    """What one step of a GRU keeps: the arguments of its gates, the part of `b` that r acts on, and h before."""
+    """What one step of a GRU keeps: ``a + b``, the argument of n, the part of `b` that r acts on, and h before."""
 
-    s_r: Array
-    s_z: Array
+    s: Array
     s_n: Array
     b_n: Array
     h: Array
@@ -119,23 +118,34 @@ class GRUCell:
     def step(self, a: Array, b: Array, state: State) -> tuple[State, GRUStep]:
         """Return h', and what it was made of."""
         (h,) = state
-        (a_r, a_z, a_n), (b_r, b_z, b_n) = np.split(a, 3, axis=-1), np.split(b, 3, axis=-1)
-        s_r, s_z = a_r + b_r, a_z + b_z
-        s_n = a_n + sigmoid(s_r) * b_n
-        return (sigmoid(-s_z) * np.tanh(s_n) + sigmoid(s_z) * h,), GRUStep(s_r, s_z, s_n, b_n, h)
+        s, a_n, b_n = a + b, _parts(a, 3)[2], _parts(b, 3)[2]
+        r, z, _ = _parts(sigmoid(s), 3)
+        s_n = a_n + r * b_n
+        return (_one_minus_z(s) * np.tanh(s_n) + z * h,), GRUStep(s, s_n, b_n, h)
 
     def step_backward(self, kept: GRUStep, grad_state: State) -> tuple[Array, Array, State]:
         """Return the gradients of the three gates, which differ for `a` and `b` in the last, and that of h by z."""
-        s_r, s_z, s_n, b_n, h = kept
+        s, s_n, b_n, h = kept
         (g,) = grad_state
-        grad_n = g * sigmoid(-s_z) * tanh_slope(s_n)
-        both = [grad_n * b_n * sigmoid_slope(s_r), g * (h - np.tanh(s_n)) * sigmoid_slope(s_z)]
-        grad_a = np.concatenate([*both, grad_n], axis=-1)
-        grad_b = np.concatenate([*both, grad_n * sigmoid(s_r)], axis=-1)
-        return grad_a, grad_b, (g * sigmoid(s_z),)
+        r, z, _ = _parts(sigmoid(s), 3)
+        r_slope, z_slope, _ = _parts(sigmoid_slope(s), 3)
+        grad_n = g * _one_minus_z(s) * tanh_slope(s_n)
+        both = [grad_n * b_n * r_slope, g * (h - np.tanh(s_n)) * z_slope]
+        return np.concatenate([*both, grad_n], axis=-1), np.concatenate([*both, grad_n * r], axis=-1), (g * z,)
 
 
 def _lstm_gates(s: Array) -> tuple[Array, Array, Array, Array]:
     """Return i, f, g and o."""
-    i, f, g, o = np.split(s, 4, axis=-1)
-    return sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+    i, f, _, o = _parts(sigmoid(s), 4)
+    return i, f, np.tanh(_parts(s, 4)[2]), o
+
+
+def _one_minus_z(s: Array) -> Array:
+    """Return ``1 − z`` of a GRU, with all its digits where z is near 1."""
+    return sigmoid(-_parts(s, 3)[1])
+
+
+def _parts(s: Array, gates: int) -> list[Array]:
+    """Return the part of every gate."""
+    size = s.shape[-1] // gates
+    return [s[..., k * size : (k + 1) * size] for k in range(gates)]
