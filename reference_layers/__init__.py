@@ -34,6 +34,7 @@ from reference_layers.losses import (
 from reference_layers.networks import AlexNet, FiveLayerCNN, LeNet, ResNet
 from reference_layers.normalization import LayerNorm, RMSNorm
 from reference_layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool1d, MaxPool2d
+from reference_layers.recurrent import GRU, LSTM, RNN
 from reference_layers.residual import ResidualBlock
 from reference_layers.sequential import Sequential
 from reference_layers.shape import Concat, Flatten, Reshape
@@ -60,10 +61,12 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "FiveLayerCNN",
     "Flatten",
     "GELU",
+    "GRU",
     "GlobalAvgPool2d",
     "GroupNorm",
     "Huber",
     "InstanceNorm",
+    "LSTM",
     "Layer",
     "LayerNorm",
     "LeNet",
@@ -75,6 +78,7 @@ __all__ = [  # noqa: RUF022 - in the order of `sorted`
     "MeanSquaredError",
     "Multiply",
     "RMSNorm",
+    "RNN",
     "ReLU",
     "ResNet",
     "Reshape",

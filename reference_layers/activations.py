@@ -162,7 +162,7 @@ class Sigmoid(_Elementwise):
     """
 
     def _value_and_slope(self, x: Array) -> tuple[Any, Any]:
-        return sigmoid(x), _sigmoid_slope(x)
+        return sigmoid(x), sigmoid_slope(x)
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,7 @@ class Tanh(_Elementwise):
     """
 
     def _value_and_slope(self, x: Array) -> tuple[Any, Any]:
-        exponential = np.exp(-np.abs(x))
-        return np.tanh(x), (2 * exponential / (1 + exponential**2)) ** 2
+        return np.tanh(x), tanh_slope(x)
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ class SiLU(_Elementwise):
     """
 
     def _value_and_slope(self, x: Array) -> tuple[Any, Any]:
-        return x * sigmoid(x), sigmoid(x) + x * _sigmoid_slope(x)
+        return x * sigmoid(x), sigmoid(x) + x * sigmoid_slope(x)
 
 
 @dataclass(frozen=True)
@@ -441,10 +440,28 @@ def softplus(x: Array) -> Array:
     return np.asarray(np.logaddexp(x, x.dtype.type(0)))
 
 
-def _sigmoid_slope(x: Array) -> Any:
-    """Return ``σ(x) σ(−x)``."""
+def sigmoid_slope(x: Array) -> Any:
+    """Return ``σ(x) σ(−x)``, the derivative of `sigmoid`, accurate at both ends.
+
+    Examples
+    --------
+    >>> sigmoid_slope(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.25, 0.0]
+    """
     exponential = np.exp(-np.abs(x))
     return exponential / (1 + exponential) ** 2
+
+
+def tanh_slope(x: Array) -> Any:
+    """Return ``1 / cosh² x``, the derivative of tanh, accurate at both ends.
+
+    Examples
+    --------
+    >>> tanh_slope(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    exponential = np.exp(-np.abs(x))
+    return (2 * exponential / (1 + exponential**2)) ** 2
 
 
 def _normal(x: Array) -> tuple[Any, Any]:
@@ -457,4 +474,4 @@ def _nearly_normal(x: Array) -> tuple[Any, Any]:
     """Return ``½ (1 + tanh u) = σ(2u)`` of the approximation, and its derivative."""
     factor, cubic = math.sqrt(2 / math.pi), 0.044715
     twice = 2 * factor * x * (1 + cubic * x * x)
-    return sigmoid(np.asarray(twice)), _sigmoid_slope(twice) * (2 * factor * (1 + 3 * cubic * x * x))
+    return sigmoid(np.asarray(twice)), sigmoid_slope(twice) * (2 * factor * (1 + 3 * cubic * x * x))

@@ -32,6 +32,7 @@ from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
 from gradcheck.kinds.normalization import LAYER_NORM, RMS_NORM
 from gradcheck.kinds.pool1d import AVG_POOL1D, MAX_POOL1D
 from gradcheck.kinds.pool2d import AVG_POOL2D, MAX_POOL2D
+from gradcheck.kinds.recurrent import RECURRENT
 from gradcheck.kinds.residual import RESIDUAL_BLOCK
 from gradcheck.kinds.shape import SHAPES
 from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
@@ -71,6 +72,7 @@ _REGISTERED = (
     LOCAL_RESPONSE_NORM,
     DROPOUT,
     ATTENTION,
+    *RECURRENT,
     SEQUENTIAL,
     RESIDUAL_BLOCK,
     FIVE_LAYER_CNN,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
+from support.outputs import one_output
 
 import gradcheck
 from gradcheck.checks.probe import Probe
@@ -36,6 +37,7 @@ from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
 from gradcheck.kinds.normalization import LayerNormConfig, RMSNormConfig
 from gradcheck.kinds.pool1d import Pool1dConfig
 from gradcheck.kinds.pool2d import Pool2dConfig
+from gradcheck.kinds.recurrent import RecurrentConfig, RNNConfig
 from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
 from gradcheck.reports.json import case_to_dict
@@ -84,6 +86,8 @@ SMALLEST = {
     "local_response_norm": LocalResponseNormConfig((1, 1), 1, 1e-4, 0.75, 1.0),
     "dropout": DropoutConfig((1,), 0.0, training=False, seed=0),
     "attention": AttentionConfig(1, 1, 1, 1, 1, 1, 1, "none", (), (), 0),
+    "rnn": RNNConfig(1, 1, 1, 1, bias=False),
+    **dict.fromkeys(("lstm", "gru"), RecurrentConfig(1, 1, 1, 1, bias=False)),
     "sequential": SequentialConfig(1, 1, 1, (4, 3), (3, 2), "mean", (2, 2), 1),
     "five_layer_cnn": FiveLayerCNNConfig((0,), "mean", 10, (1, 1), 3, 4, "mean"),
 }
@@ -143,10 +147,11 @@ def assert_sound(case):
     gradient = linearization.pullback(cotangent)  # raises unless every gradient has its primal's shape
     assert np.isfinite(linearization.outputs).all()
     assert np.isfinite(gradient).all()
-    outputs, pullback = subject.vjp(subject.primals)
+    single = one_output(subject)
+    outputs, pullback = single.vjp(subject.primals)
     gradients = pullback(np.ones_like(outputs))
     assert {name: g.shape for name, g in gradients.items()} == {n: a.shape for n, a in subject.primals.items()}
-    np.testing.assert_array_equal(outputs, subject.forward(subject.primals))
+    np.testing.assert_array_equal(outputs, single.forward(subject.primals))
 
 
 @every_kind
