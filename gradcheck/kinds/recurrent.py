@@ -147,7 +147,6 @@ def _conditions() -> Mapping[str, Callable[[Any, Arrays], bool]]:
         "no bias": lambda c, _: not c.bias,
         "input size ≠ hidden size": lambda c, _: c.input_size != c.hidden_size,
         "input size = hidden size": lambda c, _: c.input_size == c.hidden_size,
-        "h0 not zero": lambda _, primals: bool(primals["h0"].any()),
         "batch 1": lambda c, _: c.batch == 1,
         "batch ≥ 3": lambda c, _: c.batch >= 3,
         **value_conditions(),
@@ -196,12 +195,12 @@ LSTM_KIND, GRU_KIND = (
         corners=_corners(RecurrentConfig),
         primals=_primals_of(layer),
         build=_build_of(layer),
-        conditions={**_conditions(), **_GATES, **more},
+        conditions={**_conditions(), **_GATES},
         layers=(layer,),
     )
-    for name, layer, more in (
-        ("lstm", LSTM, {"c0 not zero": lambda _, primals: bool(primals["c0"].any())}),
-        ("gru", GRU, {}),
+    for name, layer in (
+        ("lstm", LSTM),
+        ("gru", GRU),
     )
 )
 

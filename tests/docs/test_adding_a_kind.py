@@ -88,6 +88,7 @@ def test_the_tests_of_all_kinds_take_it_up(copy):
     for name in ("tests/kinds/test_kinds.py", "pyproject.toml", "conftest.py"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy / name)
+    shutil.copytree(ROOT / "tests" / "lib", copy / "tests" / "lib")
     result = run(f"{COMMANDS[2]} -p no:randomly -p no:xdist", copy)
     assert result.returncode == 0, result.stdout + result.stderr
     passed = re.search(r"(\d+) passed", result.stdout)
