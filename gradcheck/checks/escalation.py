@@ -119,7 +119,7 @@ def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
     def climb_from(step: float) -> tuple[Rung, ...]:
         return climb(function, setting.point, setting.outputs, tangent, step, _RUNGS)
 
-    rungs = climb_from(function.precision.first_step)
+    rungs = climb_from(setting.first_step)
     # A forward of hidden lower precision looks rough everywhere, and flat on steps too small for it to move.
     slopes = read(rungs, setting.noise, function.precision)
     suspect = function.precision is DOUBLE and np.mean(slopes.smooth) <= _MOSTLY_SMOOTH

@@ -33,6 +33,8 @@ from gradcheck.numeric.space import Vector, norm
 #: Where fewer of the outputs than this are smooth, gentler tangents are tried.
 _ENOUGH_JUDGED = 0.5
 _STEPS = (STEP, *FINER_STEPS)
+#: A slope that moves so many times farther than rounding explains, when the step becomes finer, was that of kinks.
+_FAR = 100.0
 
 
 @dataclass
@@ -95,10 +97,18 @@ class _Look:
     tests: list[Test]
     kinked: bool
     rounding: float
+    floor: float
 
     @property
     def is_settled(self) -> bool:
         return not self.kinked and all(test.agrees and test.sharp for test in self.tests)
+
+    def moved(self, finer: _Look) -> float:
+        """How far the slopes of a finer step are from these, as a multiple of what rounding and truncation may do."""
+        floor = self.floor + finer.floor
+        pairs = zip(self.tests, finer.tests, strict=True)
+        precise = 2 * DOUBLE.analytic_tolerance
+        return max(abs(one.numeric - other.numeric) / (precise * one.scale + floor or 1.0) for one, other in pairs)
 
 
 class _Screen:
@@ -176,13 +186,18 @@ class _Screen:
         before = look
         for step in steps[1:]:
             finer = self._move(tangent, step)
-            if finer.kinked and lies_at_point(moved, finer):
-                break
+            if lies_at_point(moved, finer):
+                return look
             # A single gap may be small by chance; that of a step of about the same size shows the same rounding.
             again = self._compare(finer, names, pulled, zero, before.rounding if step > before.step / 2 else 0.0)
             if not again.kinked and all(map(is_explained, look.tests, again.tests)):
                 return again
+            if before.moved(again) <= 1.0:
+                break
             before = again
+        if look.moved(before) > _FAR:
+            # What disagrees will be looked at with a ladder of steps, which has to begin past the kinks.
+            self._setting.straight = before.step
         return look
 
     def _keep_resolution(self, names: Sequence[str], pulled: Sequence[Pulled], looks: Sequence[_Look]) -> None:
@@ -207,8 +222,9 @@ class _Screen:
         # The gap of an ordinary step holds curvature, that of a finer one rounding alone.
         seen = 0.0 if moved.step == STEP else max(rounding, norm(moved.gap) * moved.step)
         precision = self._setting.probe.analytic_precision
-        floor = noise_floor(self._setting.outputs, moved.step, seen)
-        return _Look(moved.step, compare(pulled, moved, names, precision, floor, zero), moved.kinked, seen)
+        outputs, step = self._setting.outputs, moved.step
+        tests = compare(pulled, moved, names, precision, noise_floor(outputs, step, seen), zero)
+        return _Look(step, tests, moved.kinked, seen, noise_floor(outputs, step))
 
 
 def _all_zero(looks: Sequence[_Look]) -> bool:

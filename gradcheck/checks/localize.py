@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 from gradcheck.checks.entrywise import EntryComparison, compare_entries, confirm_entry
 from gradcheck.checks.escalation import Examination, examine_twice
+from gradcheck.checks.projected import STEP, compare_once
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.numeric.function import displacement, evaluate_pair
+from gradcheck.numeric.precision import DOUBLE
 from gradcheck.numeric.space import Part, Vector, norm
 
 #: A search stops when it has found so many entries.
 ENOUGH = 8
+#: So many primals are moved one by one.
+_ONE_BY_ONE = 4
 #: A gradient with no more entries than this is compared entry by entry.
 _ALL_ENTRIES = 8192
 #: Of a larger one so many entries are drawn to estimate the share that is wrong.
@@ -59,10 +63,32 @@ class WrongGradient:
 
 def wrong_parts(setting: Setting, found: Examination) -> Iterator[tuple[Part, Examination]]:
     """Yield the primals whose gradient is wrong by itself, each with the examination that shows it."""
-    for part in setting.space:
-        alone = _alone(setting, part, found)
-        if alone is not None:
+    moved = [part for part in setting.space if found.tangent[part.slice].any()]
+    if len(setting.space.parts) == 1:
+        yield moved[0], found
+        return
+    for part in _suspects(setting, moved):
+        alone = examine_twice(setting, *(setting.restricted(setting.tangent(), (part.name,)) for _ in range(2)))
+        if alone.state == "wrong":
             yield part, alone
+
+
+def _suspects(setting: Setting, parts: Sequence[Part]) -> Iterator[Part]:
+    """Yield primals that may be wrong: all, if they are few; of many, those that halving leads to, two forwards each.
+
+    One disagreement is no proof. What is left aside agrees.
+    """
+    if len(parts) <= _ONE_BY_ONE or setting.function.precision is not DOUBLE:
+        yield from parts
+        return
+    for half in (parts[: len(parts) // 2], parts[len(parts) // 2 :]):
+        if not _agrees(setting, [part.name for part in half]):
+            yield from _suspects(setting, half)
+
+
+def _agrees(setting: Setting, names: Sequence[str]) -> bool:
+    test, moved = compare_once(setting, names, setting.straight or STEP)
+    return test.agrees and test.sharp and not moved.kinked
 
 
 def localize(setting: Setting, part: Part, found: Examination) -> WrongGradient:
@@ -73,17 +99,6 @@ def localize(setting: Setting, part: Part, found: Examination) -> WrongGradient:
     if worst is not None:
         return replace(_wrong_entry(setting, comparison, *worst), sampled=sampled, outputs=outputs)
     return WrongGradient(part, found, None, found.analytic, found.numeric, found.bar, 0, sampled, None, outputs)
-
-
-def _alone(setting: Setting, part: Part, found: Examination) -> Examination | None:
-    """Examine one primal alone; None if it is not wrong."""
-    if not found.tangent[part.slice].any():
-        return None
-    if len(setting.space.parts) == 1:
-        return found
-    tangents = (setting.restricted(setting.tangent(), (part.name,)) for _ in range(2))
-    alone = examine_twice(setting, *tangents)
-    return alone if alone.state == "wrong" else None
 
 
 def compare_every_entry(setting: Setting) -> list[WrongGradient]:

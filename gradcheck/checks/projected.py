@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradcheck.checks.setting import Setting
 from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.ladder import a_priori_noise
@@ -19,6 +20,8 @@ STEP = 1e-6
 #: Steps that are tried where kinks lie within the first one, as they do in large networks. The last two are so close
 #: that they see the same rounding.
 FINER_STEPS = (1e-8, 1e-10, 7e-11)
+#: A kink that is still within this step counts as one at the point.
+AT_POINT = 1e-10
 #: Rounding of an output value, in units of roundoff, that is expected whatever the forward computes.
 NOISE_FLOOR = 4.0
 #: A gradient below this share of the largest one of the call cannot be told from rounding: it counts as zero.
@@ -159,7 +162,9 @@ def _is_kinked(function: Function, outputs: Vector, gap: Vector, slope: Vector, 
 
 
 def lies_at_point(coarse: Difference, fine: Difference) -> bool:
-    """Whether some kink seen with a step is still there with a finer one, and so lies at the point itself."""
+    """Whether some kink seen with a step is still there with a much finer one, and so lies at the point itself."""
+    if not fine.kinked or fine.step > AT_POINT:
+        return False
     size = SUSPICIOUS_GAP * (np.abs(fine.slope) + fine.size / math.sqrt(fine.slope.size))
     return bool((np.abs(fine.gap) > np.maximum(np.abs(coarse.gap) / 2, size)).any())
 
@@ -221,6 +226,17 @@ def compare(
         proper = precision.analytic_tolerance * scale
         tests.append(Test(analytic, numeric, proper + noise, scale, noise <= blunt * proper))
     return tests
+
+
+def compare_once(setting: Setting, names: Collection[str], step: float = STEP) -> tuple[Test, Difference]:
+    """Test the first gradient of a setting against one difference along which the named primals move."""
+    tangent = setting.restricted(setting.tangent(), names)
+    moved = difference(setting.function, setting.point, setting.outputs, tangent, step)
+    cotangent, gradient = setting.pull(0)
+    pulled = Pulled(cotangent, gradient, setting.sizes(gradient))
+    floor = noise_floor(setting.outputs, step, 0.0 if step == STEP else norm(moved.gap) * step)
+    (test,) = compare([pulled], moved, names, setting.probe.analytic_precision, floor)
+    return test, moved
 
 
 def by_magnitude(pulled: Pulled) -> list[tuple[str, ...]]:

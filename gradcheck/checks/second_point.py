@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gradcheck.checks.contracts.session import Session
 from gradcheck.checks.gradient import GradientEvidence, check_gradient
 from gradcheck.checks.probe import FormError, SubjectRaisedError
-from gradcheck.checks.projected import Pulled, compare, difference, noise_floor
+from gradcheck.checks.projected import compare_once
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.precision import DOUBLE
 
@@ -59,9 +59,5 @@ def check_second_point(session: Session, take_apart: bool) -> SecondPoint | None
 
 def _agrees(setting: Setting) -> bool:
     """Whether one test agrees roughly, or meets a kink, of which nothing can be said here."""
-    moved = difference(setting.function, setting.point, setting.outputs, setting.tangent())
-    cotangent, gradient = setting.pull(0)
-    pulled = Pulled(cotangent, gradient, setting.sizes(gradient))
-    floor = noise_floor(setting.outputs)
-    (test,) = compare([pulled], moved, setting.names, setting.probe.analytic_precision, floor)
+    test, moved = compare_once(setting, setting.names)
     return moved.kinked or abs(test.analytic - test.numeric) <= max(test.tolerance, _ROUGHLY * test.scale)

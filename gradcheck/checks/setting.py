@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck.checks.probe import FormError, Linearization, Probe
 from gradcheck.numeric.directions import random_tangent, scaled, scales, signed_random
 from gradcheck.numeric.function import Function
-from gradcheck.numeric.ladder import Slopes, a_priori_noise
+from gradcheck.numeric.ladder import RATIO, Slopes, a_priori_noise
 from gradcheck.numeric.noise import Noise, measure_noise
 from gradcheck.numeric.precision import DOUBLE, Precision
 from gradcheck.numeric.space import Space, Vector, norm, rms
@@ -52,6 +52,8 @@ class Setting:
         Noise of the forward, where it was measured.
     pulls : list of (Vector, Vector)
         Random cotangents, and what the pullback made of them.
+    straight : float or None
+        A step within which the forward was seen to have no kinks, where larger ones had.
     """
 
     probe: Probe
@@ -62,6 +64,7 @@ class Setting:
     rng: np.random.Generator
     measured: Noise | None = field(default=None)
     pulls: list[tuple[Vector, Vector]] = field(default_factory=list)
+    straight: float | None = field(default=None)
 
     @classmethod
     def of(
@@ -192,6 +195,14 @@ class Setting:
             cotangent = self.cotangent()
             self.pulls.append((cotangent, self.linearization.pullback(cotangent)))
         return self.pulls[k]
+
+    @property
+    def first_step(self) -> float:
+        """Where a ladder begins."""
+        precision = self.function.precision
+        if self.straight is None or precision is not DOUBLE:
+            return precision.first_step
+        return RATIO * self.straight
 
     @property
     def declared(self) -> Precision | None:
