@@ -14,7 +14,10 @@ IMAGES = {"x": "NHWC", "y": "NHWC"}
 SEQUENCES = {"x": "NLC", "y": "NLC"}
 WINDOWS = ["no padding", "no dilation", "no groups", "bias only"]
 POOLS = ["no padding", "no dilation", "no ceil mode", "count_include_pad=True only"]
+NO_EMPTY = {"empty-batch": "a batch of 0 is reshaped to -1 rows, which NumPy refuses"}
 samples = {Trait("batch-separable", ("x",))}
+pairs = {Trait("batch-separable", ("x", "x2"))}
+all_inputs = {Trait("batch-separable", ("x", "x2", "x3"))}
 
 
 def normal(**shapes):
@@ -45,6 +48,7 @@ def build_embedding(config, primals):
         inputs=(),
         params={"weight": "weights"},
         grads={"weight": "d_weights"},
+        returns=(None,),
     )
 
 
@@ -81,7 +85,6 @@ def build_conv_transpose2d(config, primals):
     )
 
 
-NO_EMPTY = {"empty-batch": "im2col reshapes a batch of 0 to -1 rows, which NumPy refuses"}
 conv2d = suite("conv2d", build_conv2d, limits=WINDOWS, without=NO_EMPTY)
 conv1d = suite("conv1d", build_conv1d, limits=WINDOWS, without=NO_EMPTY)
 conv_transpose2d = suite(
@@ -169,45 +172,70 @@ leaky_relu = suite(
 elu = suite("elu", activation(lambda _: activations.ELU()), limits=["alpha=1.0 only"], name="elu")
 gelu = suite("gelu", activation(lambda _: activations.GELU()), limits=["approximate=tanh only"], name="gelu")
 softmax = suite("softmax", activation(lambda _: activations.Softmax()), limits=["axis=-1 only"], name="softmax")
-flatten = suite("flatten", build_flatten, limits=["start_axis=1 only"])
-reshape = suite("reshape", build_reshape, limits={"the batch stays": lambda c: c.shape[:1] == c.new_shape[:1] != ()})
+flatten = suite("flatten", build_flatten, limits=["start_axis=1 only", "returns views"], without=NO_EMPTY)
+reshape = suite(
+    "reshape",
+    build_reshape,
+    limits={"the batch stays": lambda c: c.shape[:1] == c.new_shape[:1] != (), "returns views": True},
+)
 
 
 # Layers without a kind, in the layout of the package: a case per seed, all sizes different
 
 
-def cases(make, *constants, traits=samples, **shapes):
-    """Return a suite of the object that `make` makes; primals beside inputs are named as its parameters are."""
-    options = {name: shapes.pop(name) for name in OPTIONS & shapes.keys()}
+def cases(make, limits=(), without=None, **given):
+    """Return a suite of the objects that `make` makes: primals by their shapes, and options of `from_object`."""
+    options = {name: given.pop(name) for name in OPTIONS & given.keys()}
     return suite(
-        build=lambda primals: from_object(make, primals, *constants, traits=traits, **options),
-        strategy=normal(**shapes),
+        build=lambda primals: from_object(make, primals, **({"traits": samples} | options)),
+        strategy=normal(**given),
         name=type(make()).__name__,
+        limits=limits,
+        without=without,
     )
 
 
-OPTIONS = {"forward", "backward", "inputs", "params", "grads", "returns", "evaluates", "seed"}
+OPTIONS = {"forward", "params", "grads", "evaluates", "traits"}
+VIEWS = ["returns views"]
 image, sequence = (3, 7, 6, 2), (3, 5, 4)
 
 selu = cases(lambda: layers.Activation(activations.SELU()), x=(3, 7))
-linear = cases(lambda: layers.Activation(activations.Linear()), x=(3, 7))
-conv2d_same = cases(lambda: layers.Conv2D(4, (3, 2), (2, 1), "same"), x=image, weight=(3, 2, 2, 4), bias=(1, 1, 1, 4))
-conv1d_same = cases(lambda: layers.Conv1D(3, 2, 2, "same"), x=sequence, weight=(2, 4, 3), bias=(1, 1, 3))
+linear = cases(lambda: layers.Activation(activations.Linear()), x=(3, 7), limits=VIEWS)
+conv2d_same = cases(
+    lambda: layers.Conv2D(4, (3, 2), (2, 1), "same"), x=image, weight=(3, 2, 2, 4), bias=(1, 1, 1, 4), without=NO_EMPTY
+)
+conv1d_same = cases(
+    lambda: layers.Conv1D(3, 2, 2, "same"), x=sequence, weight=(2, 4, 3), bias=(1, 1, 3), without=NO_EMPTY
+)
 conv_transpose2d_same = cases(
-    lambda: layers.Conv2DTranspose(4, (3, 2), (2, 1), "same"), x=image, weight=(3, 2, 4, 2), bias=(1, 1, 1, 4)
+    lambda: layers.Conv2DTranspose(4, (3, 2), (2, 1), "same"),
+    x=image,
+    weight=(3, 2, 4, 2),
+    bias=(1, 1, 1, 4),
+    without=NO_EMPTY,
 )
 max_pool2d_same = cases(lambda: layers.MaxPooling2D((3, 2), (2, 1), "same"), x=image)
 avg_pool2d_same = cases(lambda: layers.AveragePooling2D((3, 2), (2, 1), "same"), x=image)
 max_pool1d_same = cases(lambda: layers.MaxPooling1D(3, 2, "same"), x=sequence)
 avg_pool1d_same = cases(lambda: layers.AveragePooling1D(3, 2, "same"), x=sequence)
 global_avg_pool1d = cases(layers.GlobalAveragePooling1D, x=sequence)
-permute = cases(lambda: layers.Permute((2, 1)), x=sequence)
+permute = cases(lambda: layers.Permute((2, 1)), x=sequence, limits=VIEWS)
 up_sampling_nearest = cases(lambda: layers.UpSampling2D((2, 3)), x=image)
 up_sampling_bilinear = cases(lambda: layers.UpSampling2D((2, 3), "bilinear"), x=image)
 dropout = cases(lambda: layers.Dropout(0.4, random_state=1), x=(3, 7), traits=())
-dropout_evaluation = cases(lambda: layers.Dropout(0.4), x=(3, 7), evaluates=True)
+dropout_evaluation = cases(lambda: layers.Dropout(0.4), x=(3, 7), evaluates=True, limits=VIEWS)
 dropout_adaptive = cases(lambda: layers.Dropout(0.4, adaptive=True, random_state=1), x=(3, 7), traits=())
-batch_norm_evaluation = cases(layers.BatchNormalization, x=image, gamma=(2,), beta=(2,), evaluates=True)
+
+
+def trained_batch_norm():
+    """Return a batch normalisation whose running statistics are not 0 and 1."""
+    layer = layers.BatchNormalization()
+    layer.initialize_weights((2,))
+    layer.running_mean, layer.running_var = np.array([0.5, -1.0]), np.array([0.3, 2.0])
+    return layer
+
+
+batch_norm_evaluation = cases(trained_batch_norm, x=image, gamma=(2,), beta=(2,), evaluates=True)
 attention = cases(layers.Attention, x=sequence)
 attention_sequences = cases(lambda: layers.Attention(return_sequences=True), x=sequence)
 
@@ -226,20 +254,28 @@ def held(names):
     return {"params": {name: f"cell.{name}" for name in places}, "grads": {name: f"cell.d{name}" for name in places}}
 
 
-UNCLIPPED = 1e9  # by default gradients are clipped to a norm of 5
-lstm = cases(lambda: layers.LSTM(3, clip_value=UNCLIPPED), x=sequence, **gates("fico", 4, 3), **held("fico"))
+LINEAR = {"linear-in-cotangent": "gradients are clipped to ±1000"}
+UNCLIPPED = 1e30  # by default gradients are clipped to a norm of 5
+lstm = cases(
+    lambda: layers.LSTM(3, clip_value=UNCLIPPED), x=sequence, **gates("fico", 4, 3), **held("fico"), without=LINEAR
+)
 lstm_sequences = cases(
     lambda: layers.LSTM(3, return_sequences=True, clip_value=UNCLIPPED),
     x=sequence,
     **gates("fico", 4, 3),
     **held("fico"),
+    without=LINEAR,
 )
 gru = cases(lambda: layers.GRU(3, clip_value=UNCLIPPED), x=sequence, **gates("rzh", 4, 3), **held("rzh"))
 gru_sequences = cases(
     lambda: layers.GRU(3, return_sequences=True, clip_value=UNCLIPPED), x=sequence, **gates("rzh", 4, 3), **held("rzh")
 )
-bidirectional = cases(lambda: layers.Bidirectional(layers.LSTM(3, random_state=1, clip_value=UNCLIPPED)), x=sequence)
-unidirectional = cases(lambda: layers.Unidirectional(layers.LSTM(3, random_state=1, clip_value=UNCLIPPED)), x=sequence)
+bidirectional = cases(
+    lambda: layers.Bidirectional(layers.LSTM(3, random_state=1, clip_value=UNCLIPPED)), x=sequence, without=LINEAR
+)
+unidirectional = cases(
+    lambda: layers.Unidirectional(layers.LSTM(3, random_state=1, clip_value=UNCLIPPED)), x=sequence, without=LINEAR
+)
 
 # Transformers: their parameters are made from a seed, and only the inputs are primals
 
@@ -255,7 +291,7 @@ def call(layer, *inputs):
 
 
 multi_head_attention = cases(
-    lambda: layers.MultiHeadAttention(2, 3, random_state=1), x=sequence, forward=call, traits=samples
+    lambda: layers.MultiHeadAttention(2, 3, random_state=1), x=sequence, forward=call, traits=samples, without=NO_EMPTY
 )
 cross_attention = cases(
     lambda: layers.MultiHeadAttention(2, 3, value_dim=5, random_state=1),
@@ -263,21 +299,43 @@ cross_attention = cases(
     x2=(3, 6, 4),
     x3=(3, 6, 4),
     forward=call_with_tuple,
+    traits=all_inputs,
+    without=NO_EMPTY,
 )
 normalized_attention = cases(
-    lambda: layers.MultiHeadAttention(2, 3, normalize_attention=True, random_state=1), x=sequence, forward=call
+    lambda: layers.MultiHeadAttention(2, 3, normalize_attention=True, random_state=1),
+    x=sequence,
+    forward=call,
+    without=NO_EMPTY,
 )
 positional_encoding = cases(lambda: layers.PositionalEncoding(8, 4), x=sequence)
 positional_encoding_trainable = cases(
     lambda: layers.PositionalEncoding(8, 4, trainable=True), x=sequence, weight=(1, 8, 4)
 )
 feed_forward = cases(lambda: layers.FeedForward(6, 4, dropout_rate=0.0, random_state=1), x=sequence)
-add_norm = cases(layers.AddNorm, x=sequence, x2=sequence, gamma=(1, 1, 4), beta=(1, 1, 4), forward=call_with_tuple)
+add_norm = cases(
+    layers.AddNorm,
+    x=sequence,
+    x2=sequence,
+    gamma=(1, 1, 4),
+    beta=(1, 1, 4),
+    forward=call_with_tuple,
+    traits=pairs,
+    limits=VIEWS,
+)
 encoder_layer = cases(
-    lambda: layers.TransformerEncoderLayer(4, 2, 6, 0.0, 0.0, random_state=1), x=sequence, forward=call
+    lambda: layers.TransformerEncoderLayer(4, 2, 6, 0.0, 0.0, random_state=1),
+    x=sequence,
+    forward=call,
+    without=NO_EMPTY,
 )
 decoder_layer = cases(
-    lambda: layers.TransformerDecoderLayer(4, 2, 6, 0.0, 0.0, random_state=1), x=sequence, x2=(3, 6, 4), forward=call
+    lambda: layers.TransformerDecoderLayer(4, 2, 6, 0.0, 0.0, random_state=1),
+    x=sequence,
+    x2=(3, 6, 4),
+    forward=call,
+    traits=pairs,
+    without=NO_EMPTY,
 )
 
 # Losses
