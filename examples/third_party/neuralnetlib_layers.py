@@ -53,7 +53,14 @@ def build_embedding(config, primals):
 
 
 dense = suite("affine", build_dense)
-embedding = suite("embedding", build_embedding)
+embedding = suite(
+    "embedding",
+    build_embedding,
+    limits={
+        "no padding": lambda config: config.padding_idx == (),
+        "indices from 1, for row 0 is padding": lambda config: min(config.indices, default=1) >= 1,
+    },
+)
 
 # Convolutions
 
@@ -177,6 +184,7 @@ reshape = suite(
     "reshape",
     build_reshape,
     limits={"the batch stays": lambda c: c.shape[:1] == c.new_shape[:1] != (), "returns views": True},
+    without=NO_EMPTY,
 )
 
 
