@@ -14,6 +14,9 @@ WINDOWS = ["symmetric padding", "no dilation", "no groups", "no bias"]
 POOL = ["no padding", "no dilation", "no ceil mode", "count_include_pad=True only"]
 VIEWS = ["returns views"]
 samples = {Trait("batch-separable", ("x",))}
+#: What the weights lose in a step of this rate is the gradient. The optimizer is given the error before it meets the
+#: input, whose shape may be that of a parameter by chance, so that handing in one that records would not do.
+UPDATES = {"learning_rate": "opt.learn_rate"}
 linear = activations.Identity  # layers call it with their last output
 
 
@@ -29,7 +32,7 @@ def normal(**shapes):
 
 def layer(make, traits=(), **options):
     """Return what builds the layer that `make` makes of a configuration."""
-    return lambda config, primals: from_object(lambda: make(config), primals, traits=traits, **options)
+    return lambda config, primals: from_object(lambda: make(config), primals, traits=traits, **(UPDATES | options))
 
 
 def cases(make, limits=(), without=None, **given):
@@ -49,7 +52,7 @@ def cases(make, limits=(), without=None, **given):
     )
 
 
-OPTIONS = {"forward", "backward", "inputs", "params", "grads", "optimizer", "returns", "traits", "evaluates", "seed"}
+OPTIONS = {"forward", "learning_rate", "params", "returns", "traits", "seed"}
 several = {"forward": lambda layer, *inputs: layer.forward(inputs, True)}
 
 # Dense layers, embeddings
@@ -73,8 +76,8 @@ bilinear = suite(
     name="Bilinear",
     limits={"bias only": True, "a batch axis": lambda c: len(c.batch_shape) > 0},
 )
-embedding = cases(lambda: layers.Embedding(5, 3), x=(4, 5), weight=(5, 3))
-dense_tanh = cases(lambda: layers.Dense(activations.Tanh(), 4, 5), x=(3, 4), weight=(5, 4), bias=(5, 1))
+embedding = cases(lambda: layers.Embedding(5, 3), x=(4, 5), weight=(5, 3), params={"weight": "embed_table"}, **UPDATES)
+dense_tanh = cases(lambda: layers.Dense(activations.Tanh(), 4, 5), x=(3, 4), weight=(5, 4), bias=(5, 1), **UPDATES)
 
 # Convolutions: a bias for every place of the output, so that the kinds, which have one per channel, do without
 
@@ -129,33 +132,44 @@ conv_transpose2d_equal_padding = suite(
     limits=[*WINDOWS, "no output padding", "equal padding"],
 )
 conv2d_bias = cases(
-    lambda: layers.Conv2D(linear(), 4, (3, 2), (2, 7, 6)), x=(3, 2, 7, 6), weight=(4, 2, 3, 2), bias=(4, 5, 5)
+    lambda: layers.Conv2D(linear(), 4, (3, 2), (2, 7, 6)),
+    x=(3, 2, 7, 6),
+    weight=(4, 2, 3, 2),
+    bias=(4, 5, 5),
+    **UPDATES,
 )
 conv2d_sigmoid = cases(
-    lambda: layers.Conv2D(activations.Sigmoid(), 4, 2, (2, 4, 5), biases=False), x=(3, 2, 4, 5), weight=(4, 2, 2, 2)
+    lambda: layers.Conv2D(activations.Sigmoid(), 4, 2, (2, 4, 5), biases=False),
+    x=(3, 2, 4, 5),
+    weight=(4, 2, 2, 2),
+    **UPDATES,
 )
 conv_transpose1d = cases(
-    lambda: layers.Conv1DTranspose(linear(), 4, 3, (2, 5), 2, 2, biases=False), x=(3, 2, 5), weight=(4, 2, 3)
+    lambda: layers.Conv1DTranspose(linear(), 4, 3, (2, 5), 2, 2, biases=False), x=(3, 2, 5), weight=(4, 2, 3), **UPDATES
 )
 conv_transpose3d = cases(
     lambda: layers.Conv3DTranspose(linear(), 3, (1, 3, 2), (2, 2, 3, 4), (1, 2, 1), 0, biases=False),
     x=(2, 2, 2, 3, 4),
     weight=(3, 2, 1, 3, 2),
+    **UPDATES,
 )
 conv_transpose3d_padded = cases(
     lambda: layers.Conv3DTranspose(linear(), 3, (1, 3, 2), (2, 2, 3, 4), (1, 2, 1), (0, 1, 2), biases=False),
     x=(2, 2, 2, 3, 4),
     weight=(3, 2, 1, 3, 2),
+    **UPDATES,
 )
 conv_transpose_nd = cases(
     lambda: layers.ConvNDTranspose(linear(), 4, (3, 2), (2, 4, 3), (2, 1), (1, 2), biases=False),
     x=(3, 2, 4, 3),
     weight=(4, 2, 3, 2),
+    **UPDATES,
 )
 conv_transpose2d_out_padding = cases(
     lambda: layers.Conv2DTranspose(linear(), 4, (3, 2), (2, 4, 3), (2, 1), 0, (1, 2), biases=False),
     x=(3, 2, 4, 3),
     weight=(4, 2, 3, 2),
+    **UPDATES,
 )
 
 # Poolings
@@ -224,7 +238,12 @@ batch_norm_plain = cases(
 )
 instance_norm_plain = cases(lambda: layers.InstanceNorm(2, 2, scale=False, shift=False), x=(3, 2, 5))
 group_norm = cases(
-    lambda: layers.GroupNorm(2, 4, 2, biases=True), x=(3, 4, 5), gamma=(2, 2, 1), beta=(2, 2, 1), params=NAMES
+    lambda: layers.GroupNorm(2, 4, 2, biases=True),
+    x=(3, 4, 5),
+    gamma=(2, 2, 1),
+    beta=(2, 2, 1),
+    params=NAMES,
+    **UPDATES,
 )
 group_norm_plain = cases(lambda: layers.GroupNorm(2, 4, 2, weights=False), x=(3, 4, 5))
 group_norm_of_one = cases(lambda: layers.GroupNorm(4, 4, 2, weights=False), x=(3, 4, 5))
@@ -232,7 +251,7 @@ dropout = cases(lambda: layers.Dropout(0.4), x=(4, 7), seed="global")
 
 # Layers without parameters
 
-concat = cases(lambda: layers.Concat(1), x=(3, 2), x2=(3, 4), limits=VIEWS, **several)
+concat = cases(lambda: layers.Concat(1), x=(3, 2), x2=(3, 4), limits=VIEWS, returns=("x", "x2", None), **several)
 mult = cases(layers.Mult, x=(3, 4), x2=(3, 4), limits=VIEWS, **several)
 matmul = cases(layers.MatMul, x=(2, 3, 4), x2=(2, 4, 5), **several)
 cosine_similarity = cases(layers.CosineSimilarity, x=(3, 4), x2=(3, 4))
@@ -247,7 +266,7 @@ add = cases(layers.Add, x=(3, 4), x2=(3, 4), **several)
 # Attention and containers
 
 attention = cases(lambda: layers.Attention(4), x=(3, 5, 4), x2=(3, 6, 4), x3=(3, 6, 4))
-multi_head_attention = cases(lambda: layers.MultiHeadAttention(4, 2, 0.0), x=(3, 5, 4), x2=(3, 6, 4), x3=(3, 6, 4))
+multi_head_attention = cases(lambda: layers.MultiHeadAttention(4, 2, 1e-12), x=(3, 5, 4), x2=(3, 6, 4), x3=(3, 6, 4))
 container_sigmoid = cases(lambda: layers.Container(activations.Sigmoid()), x=(3, 4))
 container_relu = cases(lambda: layers.Container(activations.ReLU()), x=(3, 4))
 sequence = cases(
@@ -283,13 +302,18 @@ def plain(make, shape=(3, 7), **options):
     return suite(build=build, strategy=normal(x=shape), name=make().__class__.__name__, **options)
 
 
+# The sign of the input has to follow from the output.
+POSITIVE = {"negative_slope > 0": lambda config: config.negative_slope > 0}
+ALPHA = {"alpha > 0": lambda config: config.alpha > 0}
 relu = suite("relu", activation(lambda _: activations.ReLU()), name="ReLU")
 sigmoid = suite("sigmoid", activation(lambda _: activations.Sigmoid()), name="Sigmoid")
 tanh = suite("tanh", activation(lambda _: activations.Tanh()), name="Tanh")
 softplus = suite("softplus", activation(lambda _: activations.Softplus()), name="Softplus")
 silu = suite("silu", activation(lambda _: activations.Swish()), name="Swish")
-leaky_relu = suite("leaky_relu", activation(lambda c: activations.LReLU(c.negative_slope)), name="LReLU")
-elu = suite("elu", activation(lambda c: activations.ELU(c.alpha)), name="ELU")
+leaky_relu = suite(
+    "leaky_relu", activation(lambda c: activations.LReLU(c.negative_slope)), name="LReLU", limits=POSITIVE
+)
+elu = suite("elu", activation(lambda c: activations.ELU(c.alpha)), name="ELU", limits=ALPHA)
 softmax = suite("softmax", activation(lambda c: activations.Softmax(c.axis)), name="Softmax")
 softmin = plain(activations.Softmin)
 softsign = plain(activations.Softsign)
@@ -298,17 +322,21 @@ hard_swish = plain(activations.HardSwish, (9, 7))
 hard_tanh = plain(activations.HardTanh)
 hard_shrink = plain(activations.HardShrink)
 relu_x = plain(lambda: activations.ReLUX(1.0))
-rrelu = suite(
-    build=lambda primals: from_object(
-        activations.RReLU, primals, backward=lambda layer, dy: layer(layer.forward(primals["x"]), dy), seed="global"
-    ),
-    strategy=normal(x=(3, 7)),
-    name="RReLU",
-)
+rrelu = plain(activations.RReLU, limits=["stochastic"])
 identity = plain(activations.Identity, limits=VIEWS)
 glu = plain(activations.GLU, (3, 8))
 swiglu = plain(activations.SwiGLU, (3, 8))
-prelu = cases(lambda: layers.Dense(activations.PReLU(5), 4, 5), x=(3, 4), weight=(5, 4), bias=(5, 1))
+prelu = suite(
+    build=lambda primals: from_object(
+        lambda: activations.PReLU(5),
+        primals,
+        backward=lambda layer, dy: layer(primals["x"], dy),
+        params={"weight": "weights"},
+        **UPDATES,
+    ),
+    strategy=normal(x=(3, 5), weight=(5,)),
+    name="PReLU",
+)
 
 # Losses
 
