@@ -371,14 +371,15 @@ def loss(made, targets, predictions, **options):
 numbers, between = normal(x=(3, 4)), probabilities((3, 4), normalised=False)
 labels = np.array([1, 0, 3])
 one_hot = np.eye(4)[labels]
+# The gradients of three losses are those of the sum, their values means.
 binary = np.array([[0.0, 1, 1, 0], [1, 1, 0, 1], [0, 0, 1, 0]])
 mean_squared_error = loss(losses.MeanSquaredError(), 2 * one_hot, numbers)
 mean_absolute_error = loss(losses.MeanAbsoluteError(), 2 * one_hot, numbers)
 huber = loss(losses.Huber(0.7), 2 * one_hot, numbers)
 wasserstein = loss(losses.Wasserstein(), 2 * one_hot - 1, numbers)
-binary_crossentropy = loss(losses.BinaryCrossentropy(), binary, between)
-categorical_crossentropy = loss(losses.CategoricalCrossentropy(), one_hot, probabilities((3, 4)))
-sparse_crossentropy = loss(losses.SparseCategoricalCrossentropy(), labels, probabilities((3, 4)))
+binary_crossentropy = loss(losses.BinaryCrossentropy(), binary, between, scale=12)
+categorical_crossentropy = loss(losses.CategoricalCrossentropy(), one_hot, probabilities((3, 4)), scale=3)
+sparse_crossentropy = loss(losses.SparseCategoricalCrossentropy(), labels, probabilities((3, 4)), scale=3)
 label_smoothing = loss(
     losses.CrossEntropyWithLabelSmoothing(), np.array([[1, 0, 3], [2, 2, 1]]), probabilities((2, 3, 4))
 )

@@ -229,7 +229,8 @@ gru = cases(
     **recurrent([("z", "W_zx", "W_zh"), ("r", "W_rx", "W_rh"), ("h", "W_xh", "W_hh")]),
 )
 lstm = cases(lambda: nnn.LSTM(4, 3), x=(3, 5, 4), **recurrent([(gate, f"W_{gate}x", f"W_{gate}h") for gate in "fioc"]))
-WEIGHTS = {"W_q": (4, 3), "W_k": (4, 3), "W_v": (4, 3), "W_o": (3, 4), "params": {"W_v": "W_v"}}
+CONTEXT = np.random.default_rng(1).standard_normal((3, 5, 4))
+WEIGHTS = {"W_q": (4, 3), "W_k": (4, 3), "W_v": (4, 3), "W_o": (3, 4)}
 single_head_attention = cases(lambda: SingleHeadAttention(4, 3), x=(3, 5, 4), **WEIGHTS)
 causal_attention = cases(
     lambda: SingleHeadAttention(4, 3),
@@ -240,7 +241,7 @@ causal_attention = cases(
 cross_attention = cases(
     lambda: SingleHeadAttention(4, 3),
     x=(3, 5, 4),
-    forward=lambda layer, x: layer.forward(x, context=np.ones((3, 5, 4))),
+    forward=lambda layer, x: layer.forward(x, context=CONTEXT),
     **WEIGHTS,
 )
 multi_head_attention = cases(lambda: MultiHeadAttention(4, 2), x=(3, 5, 4), forward=lambda layer, x: layer.forward(x))
