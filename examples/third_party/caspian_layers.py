@@ -146,7 +146,7 @@ def transposed(make, kernel, image, *window):
 
 
 conv_transpose1d = transposed(layers.Conv1DTranspose, 3, 5, 2, 2)
-conv_transpose1d_out_padding = transposed(layers.Conv1DTranspose, 3, 5, 2, 0, 1)
+conv_transpose1d_out_padding = transposed(layers.Conv1DTranspose, 3, 5, 2, 0, 2)
 conv_transpose2d = transposed(layers.Conv2DTranspose, (3, 2), (4, 3), (2, 1), 1)
 conv_transpose2d_unequal = transposed(layers.Conv2DTranspose, (3, 2), (4, 3), (2, 1), (2, 0))
 conv_transpose2d_out_padding = transposed(layers.Conv2DTranspose, (3, 2), (4, 3), (2, 1), 0, (1, 2))
