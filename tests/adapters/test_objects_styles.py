@@ -139,6 +139,28 @@ def test_an_error_of_the_shape_of_a_weight_is_not_taken_for_its_gradient(rng):
     assert gradcheck.check(from_object(handed_on.AddsSteps, arrays, layouts=IO)).passed
 
 
+@pytest.mark.parametrize("x", [1.0, -1.0, 0.8, 2.0])
+def test_nor_where_it_happens_to_equal_it(x):
+    class Descent:
+        def step(self, gradient):
+            return -0.01 * gradient
+
+    class Scale:
+        def __init__(self):
+            self.weight, self.opt = np.ones((1, 1)), Descent()
+
+        def forward(self, x):
+            self.x = x
+            return self.weight * x
+
+        def backward(self, dy):
+            dx = dy * self.weight
+            self.weight = self.weight + self.opt.step(dy) * self.x
+            return dx
+
+    gradcheck.verify(from_object(Scale, {"x": np.array([[x]]), "weight": np.array([[1.3]])}))
+
+
 def test_steps_that_are_subtracted():
     class Subtracts(handed_on.Returns):
         def __init__(self):
