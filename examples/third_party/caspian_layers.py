@@ -16,9 +16,6 @@ POOL = ["no padding", "no dilation", "no ceil mode", "count_include_pad=True onl
 VIEWS = ["returns views"]
 NO_EMPTY = {"empty-batch": "a batch of 0 is refused by NumPy"}
 samples = {Trait("batch-separable", ("x",))}
-#: What the weights lose in a step of this rate is the gradient. The optimizer is given the error before it meets the
-#: input, whose shape may be that of a parameter by chance, so that handing in one that records would not do.
-UPDATES = {"learning_rate": "opt.learn_rate"}
 linear = activations.Identity  # layers call it with their last output
 
 
@@ -34,7 +31,7 @@ def normal(**shapes):
 
 def layer(make, traits=(), **options):
     """Return what builds the layer that `make` makes of a configuration."""
-    return lambda config, primals: from_object(lambda: make(config), primals, traits=traits, **(UPDATES | options))
+    return lambda config, primals: from_object(lambda: make(config), primals, traits=traits, **options)
 
 
 def cases(make, limits=(), without=None, **given):
@@ -78,8 +75,8 @@ bilinear = suite(
     name="Bilinear",
     limits={"bias only": True, "a batch axis": lambda c: len(c.batch_shape) > 0},
 )
-embedding = cases(lambda: layers.Embedding(5, 3), x=(4, 5), weight=(5, 3), params={"weight": "embed_table"}, **UPDATES)
-dense_tanh = cases(lambda: layers.Dense(activations.Tanh(), 4, 5), x=(3, 4), weight=(5, 4), bias=(5, 1), **UPDATES)
+embedding = cases(lambda: layers.Embedding(5, 3), x=(4, 5), weight=(5, 3), params={"weight": "embed_table"})
+dense_tanh = cases(lambda: layers.Dense(activations.Tanh(), 4, 5), x=(3, 4), weight=(5, 4), bias=(5, 1))
 
 # Convolutions: a bias for every place of the output, so that the kinds, which have one per channel, do without
 
@@ -120,13 +117,11 @@ conv2d_bias = cases(
     x=(3, 2, 7, 6),
     weight=(4, 2, 3, 2),
     bias=(4, 5, 5),
-    **UPDATES,
 )
 conv2d_sigmoid = cases(
     lambda: layers.Conv2D(activations.Sigmoid(), 4, 2, (2, 4, 5), biases=False),
     x=(3, 2, 4, 5),
     weight=(4, 2, 2, 2),
-    **UPDATES,
 )
 
 
@@ -141,7 +136,6 @@ def transposed(make, kernel, image, *window):
         lambda: make(linear(), 4, kernel, channels, *window, biases=False),
         x=(3, *channels),
         weight=(4, 2, *sizes),
-        **UPDATES,
     )
 
 
@@ -242,7 +236,6 @@ group_norm = cases(
     gamma=(2, 2, 1),
     beta=(2, 2, 1),
     params=NAMES,
-    **UPDATES,
 )
 group_norm_plain = cases(lambda: layers.GroupNorm(2, 4, 2, weights=False), x=(3, 4, 5))
 group_norm_of_one = cases(lambda: layers.GroupNorm(4, 4, 2, weights=False), x=(3, 4, 5))
@@ -342,7 +335,6 @@ prelu = suite(
         primals,
         backward=lambda layer, dy: layer(primals["x"], dy),
         params={"weight": "weights"},
-        **UPDATES,
     ),
     strategy=normal(x=(3, 5), weight=(5,)),
     name="PReLU",

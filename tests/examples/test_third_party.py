@@ -30,6 +30,7 @@ FOUND = {
         "conv2d": GRADIENT,
         "conv3d": GRADIENT,
         "conv_nd": GRADIENT,
+        "conv_transpose1d_out_padding": GRADIENT,
         "conv_transpose2d_unequal": GRADIENT,
         "conv_transpose2d_out_padding": GRADIENT,
         "conv_transpose3d_unequal": GRADIENT,
