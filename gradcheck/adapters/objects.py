@@ -65,8 +65,8 @@ def from_object(
     forward, backward : str or callable, optional
         Names of the methods; or functions ``forward(layer, *inputs, *constants)`` and ``backward(layer, cotangent)``.
     build : str or callable, optional
-        Method that makes the parameters, given the shape of the first input; or ``build(layer, first_input)``. A
-        layer that makes them in its first forward is seen to.
+        Method that makes the parameters, given the shape of the first input; or ``build(layer, first_input)``; a
+        layer without inputs is built without. One that makes them in its first forward is seen to.
     training : str, optional
         Where the mode is told: an argument of forward, an attribute, or a method (beside which there is ``eval()``).
     evaluates : bool

@@ -137,11 +137,17 @@ def _from_update(after: Aftermath, wiring: Wiring, name: str, primals: dict[str,
     recorded = Recorded(name)
     if any(with_parameter == name for with_parameter, _ in after.recorder.gradients):
         return recorded
-    # What came alone is the gradient if it is what the parameter is moved by; equal shapes prove nothing.
-    stepping = _rehearse(replace(wiring, sources={name: Updated(name)}), primals)
-    seen, step = recorded.read(stepping), Updated(name).read(stepping)
-    is_step = seen is not None and np.allclose(np.abs(as_shaped(seen, step.shape)), np.abs(step))
-    return recorded if is_step else Updated(name)
+    # What came alone is the gradient if it is what the parameter is moved by; equal shapes prove nothing, nor does
+    # one point: an error is moved by itself where it meets an input of 1.
+    stepping = replace(wiring, sources={name: Updated(name)})
+    points = primals, {key: 1.25 * array for key, array in primals.items()}
+    return recorded if all(_is_step(name, _rehearse(stepping, point)) for point in points) else Updated(name)
+
+
+def _is_step(name: str, after: Aftermath) -> bool:
+    """Whether what came alone is what moved a parameter, up to its sign."""
+    seen, step = Recorded(name).read(after), Updated(name).read(after)
+    return seen is not None and np.allclose(np.abs(as_shaped(seen, step.shape)), np.abs(step))
 
 
 def _additions(wiring: Wiring, after: Aftermath, primals: dict[str, Array]) -> tuple[str, ...]:

@@ -85,8 +85,8 @@ def meaning(path: Path) -> Meaning | None:
         elif step.key:
             words += _words(step.key)
             position = None
-    if any(word in _ASIDE for word in words):
-        return None
+    if any(word in _ASIDE and (len(word) > 1 or not place) for place, word in enumerate(words)):
+        return None  # mW, v['W']; but W_v is the weight of values
     is_gradient = any(word in _GRADIENT for word in words)
     named = [word for word in words if word not in _GRADIENT and word not in _FILLERS]
     if len(named) > 1:

@@ -100,9 +100,9 @@ def make_parameters(wishes: Wishes, layer: Any, calls: Calls, inputs: list[Array
     if wishes.build is None:
         first_forward(wishes, layer, calls, inputs)
     elif callable(wishes.build):
-        wishes.build(layer, np.array(inputs[0]))
+        wishes.build(layer, *map(np.array, inputs[:1]))
     else:
-        getattr(layer, wishes.build)(inputs[0].shape)
+        getattr(layer, wishes.build)(*(array.shape for array in inputs[:1]))
 
 
 def first_forward(wishes: Wishes, layer: Any, calls: Calls, inputs: list[Array]) -> None:

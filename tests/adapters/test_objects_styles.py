@@ -139,6 +139,28 @@ def test_an_error_of_the_shape_of_a_weight_is_not_taken_for_its_gradient(rng):
     assert gradcheck.check(from_object(handed_on.AddsSteps, arrays, layouts=IO)).passed
 
 
+@pytest.mark.parametrize("x", [1.0, -1.0, 0.8, 2.0])
+def test_nor_where_it_happens_to_equal_it(x):
+    class Descent:
+        def step(self, gradient):
+            return -0.01 * gradient
+
+    class Scale:
+        def __init__(self):
+            self.weight, self.opt = np.ones((1, 1)), Descent()
+
+        def forward(self, x):
+            self.x = x
+            return self.weight * x
+
+        def backward(self, dy):
+            dx = dy * self.weight
+            self.weight = self.weight + self.opt.step(dy) * self.x
+            return dx
+
+    gradcheck.verify(from_object(Scale, {"x": np.array([[x]]), "weight": np.array([[1.3]])}))
+
+
 def test_steps_that_are_subtracted():
     class Subtracts(handed_on.Returns):
         def __init__(self):
@@ -208,3 +230,41 @@ def test_adapt_says_what_it_looked_for():
 def test_a_layer_object_beside_bare_inputs_is_told_of_adapt():
     with pytest.raises(TypeError, match=r"expected its arrays by name beside an object.*gradcheck\.adapt\(Attributes"):
         gradcheck.check(kept.Attributes(), primals()["x"])
+
+
+class Values:
+    """The projection of attention whose name ends as that of a second moment does."""
+
+    def __init__(self):
+        self.W_v, self.mW_v, self.vW_v = np.zeros((3, 4)), np.zeros((3, 4)), np.zeros((3, 4))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W_v
+
+    def backward(self, dy):
+        self.dW_v = self.x.T @ dy
+        return dy @ self.W_v.T
+
+
+def test_a_parameter_called_v_is_told_from_a_moment(rng):
+    gradcheck.verify(from_object(Values, {"x": rng.normal(size=(5, 3)), "W_v": rng.normal(size=(3, 4))}))
+
+
+class Table:
+    """A layer without inputs, built before it is used."""
+
+    def build(self):
+        self.W = np.zeros((5, 3))
+
+    def forward(self):
+        return self.W[[0, 2, 2]]
+
+    def backward(self, dy):
+        self.dW = np.zeros_like(self.W)
+        np.add.at(self.dW, [0, 2, 2], dy)
+
+
+@pytest.mark.parametrize("build", ["build", lambda layer: layer.build()])
+def test_a_layer_without_inputs_may_be_built(build, rng):
+    gradcheck.verify(from_object(Table, {"weight": rng.normal(size=(5, 3))}, inputs=(), build=build))
