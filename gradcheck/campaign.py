@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +23,7 @@ from gradcheck.subject import Arrays, Deferred, Subject
 from gradcheck.suite import AnyCase, BuildError, DrawnCase, Suite
 
 if TYPE_CHECKING:
+    from hypothesis import Phase
     from hypothesis.strategies import SearchStrategy
 
 #: A search for a smaller failing case ends after so many seconds.
@@ -380,28 +381,33 @@ class _OutOfTime(BaseException):
     """Ends the search for a smaller failing case."""
 
 
+def draw_cases(suite: Suite, count: int, seed: int) -> list[AnyCase]:
+    """Return that many drawn cases."""
+    from hypothesis import Phase, given
+
+    cases: list[AnyCase] = []
+
+    @given(drawn_cases(suite))
+    def keep(case: AnyCase) -> None:
+        cases.append(case)
+
+    if count:
+        _settings(count, seed, Phase.generate)(keep)()
+    return cases
+
+
 def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
     """Draw cases; where one fails, search for the smallest that fails the same check."""
     if options.examples == 0:
         return
-    from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+    from hypothesis import Phase, given
     from hypothesis.errors import Unsatisfiable
 
     smallest: AnyCase | None = None
     check: str | None = None
     deadline = float("inf")
 
-    @seed(options.seed)
-    @settings(
-        max_examples=options.examples,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        report_multiple_bugs=False,
-        print_blob=False,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
+    @_settings(options.examples, options.seed, Phase.generate, Phase.shrink)
     @given(drawn_cases(tally._suite))
     def one_case(case: AnyCase) -> None:
         nonlocal smallest, check, deadline
@@ -422,3 +428,20 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
     # What is unsatisfiable shows in the number of cases, which is told.
     with suppress(_CaseFailedError, _OutOfTime, Unsatisfiable):
         one_case()
+
+
+def _settings(examples: int, number: int, *phases: Phase) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Return what runs a test of hypothesis on that many examples, all of which follow from a seed."""
+    from hypothesis import HealthCheck, Verbosity, seed, settings
+
+    run_so = settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=phases,
+        report_multiple_bugs=False,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    return lambda test: seed(number)(run_so(test))
