@@ -116,15 +116,18 @@ class _Seed:
             self.case.config, self.subject.primals, self.outputs, self.cotangent, self.right, self.subject.vjp
         )
 
+    def mistaken(self, mistake: Mistake) -> Arrays:
+        """Return the gradients that the mistake leads to here."""
+        if not mistake.applies(self.case.config, self.primals):
+            return {}
+        with np.errstate(all="ignore"):
+            return mistake.gradients(self.question())
+
     def differs(self, mistake: Mistake, primal: str | None) -> bool:
         """Whether the mistake is one here."""
-        if not mistake.applies(self.case.config, self.primals):
-            return False
-        with np.errstate(all="ignore"):
-            changed = mistake.gradients(self.question())
         return any(
             not _same(np.asarray(array), self.right[name], _SAME)
-            for name, array in changed.items()
+            for name, array in self.mistaken(mistake).items()
             if primal in (None, name)
         )
 
@@ -199,12 +202,18 @@ def prove_kind(kind: Kind, examples: int = 10, seed: int = 0, *, baseline: bool 
 
 
 def _mistakes(kind: Kind, seeds: Sequence[_Seed]) -> Iterator[tuple[Mistake, str | None]]:
-    """Yield the kind's own mistakes, and the generic ones once for every primal."""
+    """Yield the kind's own mistakes and the generic ones, once for every primal whose gradient they change."""
     for mistake in kind.mistakes:
-        yield mistake, None
+        yield from ((mistake, primal) for primal in _changed(mistake, seeds))
     for primal in dict.fromkeys(name for one in seeds for name in one.primals):
         for mistake in GENERIC:
             yield mistake, primal
+
+
+def _changed(mistake: Mistake, seeds: Sequence[_Seed]) -> list[str | None]:
+    """Return the primals whose gradients a mistake has something to say about."""
+    names = (name for one in seeds for name in one.mistaken(mistake))
+    return list(dict.fromkeys(names)) or [None]
 
 
 def _differing(mistake: Mistake, primal: str | None, seeds: Sequence[_Seed]) -> Iterator[_Seed]:
