@@ -123,13 +123,15 @@ class _Seed:
         with np.errstate(all="ignore"):
             return mistake.gradients(self.question())
 
+    def changed(self, mistake: Mistake) -> list[str]:
+        """Return the primals whose gradients the mistake changes here."""
+        wrong = self.mistaken(mistake).items()
+        return [name for name, array in wrong if not _same(np.asarray(array), self.right[name], _SAME)]
+
     def differs(self, mistake: Mistake, primal: str | None) -> bool:
         """Whether the mistake is one here."""
-        return any(
-            not _same(np.asarray(array), self.right[name], _SAME)
-            for name, array in self.mistaken(mistake).items()
-            if primal in (None, name)
-        )
+        changed = self.changed(mistake)
+        return bool(changed) if primal is None else primal in changed
 
     def is_rejected_by_baseline(self, subject: Subject) -> bool:
         """Whether plain differences find the gradients of a subject wrong."""
@@ -211,8 +213,8 @@ def _mistakes(kind: Kind, seeds: Sequence[_Seed]) -> Iterator[tuple[Mistake, str
 
 
 def _changed(mistake: Mistake, seeds: Sequence[_Seed]) -> list[str | None]:
-    """Return the primals whose gradients a mistake has something to say about."""
-    names = (name for one in seeds for name in one.mistaken(mistake))
+    """Return the primals whose gradients a mistake changes in some case."""
+    names = (name for one in seeds for name in one.changed(mistake))
     return list(dict.fromkeys(names)) or [None]
 
 

@@ -44,7 +44,7 @@ def _routed(question: Question, shares: Array, change: Change | None = None) -> 
 def _one_tap(winner: Array, taps: int) -> Array:
     """Return the shares of windows of which one tap receives everything."""
     places = np.arange(taps).reshape(1, 1, -1, *(1,) * (winner.ndim - 2))
-    return (places == winner[:, :, None]).astype(np.float64)
+    return np.asarray(places == winner[:, :, None], np.float64)
 
 
 def _winners(question: Question) -> Array:
@@ -66,7 +66,7 @@ def _with_shares(shares: Callable[[Question, Array], Array]) -> Callable[[Questi
 
 
 def _ties(_: Question, values: Array) -> Array:
-    return (values == values.max(axis=2, keepdims=True)).astype(np.float64)
+    return np.asarray(values == values.max(axis=2, keepdims=True), np.float64)
 
 
 def _ties_split(question: Question, values: Array) -> Array:
@@ -83,7 +83,7 @@ def _near(_: Question, values: Array) -> Array:
     """Let everything near the maximum win: within a fifth of what lies between the extremes of its window."""
     largest = values.max(axis=2, keepdims=True)
     smallest = np.where(np.isinf(values), np.inf, values).min(axis=2, keepdims=True)
-    return (values >= largest - (largest - smallest) / 5).astype(np.float64)
+    return np.asarray(values >= largest - (largest - smallest) / 5, np.float64)
 
 
 def _minimum(_: Question, values: Array) -> Array:
@@ -101,7 +101,7 @@ def _everybody(_: Question, values: Array) -> Array:
     return np.isfinite(values).astype(np.float64)
 
 
-def _border_of_zeros(question: Question, values: Array) -> Array:
+def _border_of_zeros(_: Question, values: Array) -> Array:
     """Let zeros in the border win over negative entries."""
     zeros = np.where(np.isinf(values), 0.0, values)
     shares = _one_tap(zeros.argmax(axis=2), values.shape[2])
