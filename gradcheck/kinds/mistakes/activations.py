@@ -7,6 +7,7 @@ Every slope is a function of input, output and configuration, and few need all o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ ENTRYWISE = (
     Mistake("output-for-derivative", "the upstream gradient is multiplied by the output", _slope(lambda x, y, c: y)),
     Mistake("input-for-derivative", "the upstream gradient is multiplied by the input", _slope(lambda x, y, c: x)),
 )
+_TWICE = ("derivative-at-output", "derivative-squared")
 SIGMOID_MISTAKES = (
     *ENTRYWISE,
     Mistake("output-formula-on-input", "s·(1 − s) is calculated of the input", _slope(lambda x, y, c: x * (1 - x))),
@@ -113,8 +115,9 @@ GELU_MISTAKES = (
         "density-without-input", "the term x·φ(x) lacks its factor x", _slope(lambda x, y, c: _normal(x) + _density(x))
     ),
 )
+_SAME_MASK = "the output has the slopes of the input, which are 0 and 1: twice is once"
 RELU_MISTAKES = (
-    *ENTRYWISE,
+    *(replace(one, equivalent=_SAME_MASK) if one.slug in _TWICE else one for one in ENTRYWISE),
     Mistake(
         "mask-from-output",
         "the mask is where the output is positive",

@@ -190,6 +190,6 @@ CROSS_ENTROPY_MISTAKES = (
     Mistake(
         "label-off-by-one",
         "the next class is taken for the true one",
-        _row_by_row(lambda q: -np.roll(_hits(q), 1, axis=1) / q.primals["x"]),
+        _row_by_row(lambda q: np.roll(_hits(q), 1, axis=1) / -q.primals["x"]),
     ),
 )
