@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gradcheck.adapters import adapt
+from gradcheck.canaries import try_canaries
 from gradcheck.check import check_subject
 from gradcheck.checks.stages import GROUPS, Settings
 from gradcheck.kinds.kind import Case
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 SHRINK_SECONDS = 20.0
 #: A kind of which more cases than this share could not be judged is inconclusive.
 INCONCLUSIVE_SHARE = 0.1
+#: In so many cases that passed a mistake is planted until it is caught.
+CANARY_CASES = 6
 #: What is looked at first where a case fails several checks.
 _VALUES = ("gradient", "kink")
 
@@ -57,6 +60,8 @@ class Options:
         Groups of checks that are run.
     corners : bool
         Run the corner cases too.
+    self_test : bool
+        Plant mistakes into what passed, and report which of them its cases would have shown.
     """
 
     examples: int = 100
@@ -68,6 +73,7 @@ class Options:
     without: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = GROUPS
     corners: bool = True
+    self_test: bool = False
 
     @property
     def settings(self) -> Settings:
@@ -133,7 +139,22 @@ def _run_one(item: Subject | Deferred, options: Options, progress: Progress) -> 
         subject = replace(subject, primals=primals, reproduce=command)
     report = check_subject(subject, options.seed, options.settings)
     progress.advance()
-    return report
+    return _with_canaries(report, [(subject, options.seed)], options)
+
+
+def _with_canaries(report: SubjectReport, points: Sequence[tuple[Subject, int]], options: Options) -> SubjectReport:
+    """Return the report with what became of planted mistakes, if that was asked and everything passed."""
+    if not options.self_test or report.verdict != "passed":
+        return report
+    begun = time.perf_counter()
+    found = try_canaries(points, options.settings)
+    return replace(
+        report,
+        verdict="inconclusive" if found.notes else report.verdict,
+        notes=(*report.notes, *found.notes),
+        canaries=found.outcomes,
+        seconds=report.seconds + time.perf_counter() - begun,
+    )
 
 
 def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectReport:
@@ -146,7 +167,9 @@ def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectRep
         progress.advance()
     _draw(tally, options, progress)
     failures = tally.take_apart()
-    return replace(tally.report(failures), seconds=time.perf_counter() - begun)
+    report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
+    dtype = None if options.dtype is None else np.dtype(options.dtype)
+    return _with_canaries(report, [(suite.subject(case, dtype), case.seed) for case in tally.passed], options)
 
 
 def corner_cases(suite: Suite, seed: int) -> Iterator[Case]:
@@ -257,6 +280,7 @@ class _Tally:
         self._without: dict[str, str] = {}
         self._failing: dict[str, AnyCase] = {}
         self._smallest = ""
+        self.passed: list[AnyCase] = []
 
     @property
     def cases(self) -> int:
@@ -273,6 +297,8 @@ class _Tally:
         """Check a case and count it; return the check that it fails: that of the gradient first."""
         report, names = self._check(case)
         self._verdicts[report.verdict] += 1
+        if report.verdict == "passed" and len(self.passed) < CANARY_CASES:
+            self.passed.append(case)
         self._limits |= set(report.limits)
         self._without |= report.without
         if isinstance(case, Case):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -15,6 +16,7 @@ from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import Mistake, Question, copied, mapped, planted
 from gradcheck.kinds.kind import Case, Kind
 from gradcheck.numeric.plain import numeric_gradient
+from gradcheck.reports.json import case_to_dict
 from gradcheck.reports.report import CaseId
 from gradcheck.subject import Arrays, Subject
 from gradcheck.suite import Suite, suite
@@ -93,9 +95,47 @@ class KindProof:
         return sum(planting.outcome == outcome for planting in self.plantings)
 
     @property
+    def planted(self) -> int:
+        """How many mistakes could be made."""
+        return sum(planting.outcome != "not applicable" for planting in self.plantings)
+
+    @property
+    def argued(self) -> tuple[Planting, ...]:
+        """What is none, or a legal choice, with the argument."""
+        return tuple(planting for planting in self.plantings if planting.argument)
+
+    @property
     def caught_by_baseline(self) -> int:
         """How many of those that are faults the baseline catches."""
         return sum(bool(planting.by_baseline) for planting in self.plantings if planting.outcome == "caught")
+
+
+def proofs_to_json(proofs: Sequence[KindProof]) -> str:
+    """Return every planting as JSON text."""
+    kinds = []
+    for proof in proofs:
+        plantings = [
+            {
+                **{name: getattr(one, name) for name in ("slug", "sentence", "primal", "outcome", "argument", "tried")},
+                "checks": list(one.checks),
+                "case": None if one.case is None else case_to_dict(one.case),
+                "by_baseline": one.by_baseline,
+            }
+            for one in proof.plantings
+        ]
+        counts = {outcome: proof.count(outcome) for outcome in OUTCOMES}
+        kinds.append(
+            {
+                "kind": proof.kind,
+                "cases": proof.cases,
+                "planted": proof.planted,
+                **counts,
+                "baseline": None if proof.rejected is None else proof.caught_by_baseline,
+                "rejected_by_baseline": proof.rejected,
+                "plantings": plantings,
+            }
+        )
+    return json.dumps({"self_test": 1, "kinds": kinds}, indent=2, ensure_ascii=False)
 
 
 class _Seed:
@@ -110,6 +150,7 @@ class _Seed:
         self.cotangent = _normal_like(self.outputs, rng)
         self.right = self._pulled(self.subject)
         self._numeric: Arrays | None = None
+        self._changed: dict[Mistake, list[str]] = {}
 
     def question(self) -> Question:
         return Question(
@@ -125,8 +166,11 @@ class _Seed:
 
     def changed(self, mistake: Mistake) -> list[str]:
         """Return the primals whose gradients the mistake changes here."""
-        wrong = self.mistaken(mistake).items()
-        return [name for name, array in wrong if not _same(np.asarray(array), self.right[name], _SAME)]
+        if mistake not in self._changed:
+            wrong = self.mistaken(mistake).items()
+            names = [name for name, array in wrong if not _same(np.asarray(array), self.right[name], _SAME)]
+            self._changed[mistake] = names
+        return self._changed[mistake]
 
     def differs(self, mistake: Mistake, primal: str | None) -> bool:
         """Whether the mistake is one here."""

@@ -28,6 +28,10 @@ class CallFault:
         Limits (see `Trait`) under which this is no fault, since the subject declares it.
     accumulates : bool
         Whether this can be made only where gradients are added to what their arrays hold.
+    of_cache : bool
+        Whether this is none where gradients do not depend on the point.
+    shown_by : tuple of str
+        The checks that find it, for those that every subject is tested with.
     """
 
     slug: str
@@ -35,6 +39,8 @@ class CallFault:
     vjp: _Make
     allowed_by: tuple[str, ...] = ()
     accumulates: bool = False
+    of_cache: bool = False
+    shown_by: tuple[str, ...] = ()
 
     def applies(self, subject: Subject) -> bool:
         """Whether this can be planted into a subject and is not what it declares."""
@@ -219,7 +225,7 @@ def _noisy(subject: Subject) -> Any:
     rng = np.random.default_rng(0)
 
     def spoil(array: Array) -> Array:
-        return np.asarray(array * (1 + 1e-9 * rng.standard_normal(array.shape)), array.dtype)
+        return np.asarray(array * (1 + 64 * np.finfo(array.dtype).eps * rng.standard_normal(array.shape)), array.dtype)
 
     return _around(after=_all(spoil))(subject)
 
@@ -266,15 +272,36 @@ def _rebound(subject: Subject) -> Any:
 
 #: Mistakes that any subject can make.
 CALL_FAULTS: tuple[CallFault, ...] = (
-    CallFault("last-cache", "the pullback uses what the last forward kept", _last_cache, ("last-forward-only",)),
-    CallFault("stale-cache", "the pullback uses what the first forward kept", _stale_cache),
+    CallFault(
+        "last-cache",
+        "the pullback uses what the last forward kept",
+        _last_cache,
+        ("last-forward-only",),
+        of_cache=True,
+        shown_by=("call-order", "forward-agrees"),
+    ),
+    CallFault(
+        "stale-cache",
+        "the pullback uses what the first forward kept",
+        _stale_cache,
+        ("last-forward-only",),
+        of_cache=True,
+        shown_by=("call-order",),
+    ),
     CallFault("cache-popped", "the second pullback of a forward fails", _popped_cache, ("single-pullback",)),
-    CallFault("adds-up", "gradients add up over calls", _stateful(_adding_up), ("accumulates", "overwrites")),
+    CallFault(
+        "adds-up",
+        "gradients add up over calls",
+        _stateful(_adding_up),
+        ("accumulates", "overwrites"),
+        shown_by=("pullback-twice", "call-order"),
+    ),
     CallFault(
         "same-buffer",
         "the gradients of a call are overwritten by the next",
         _stateful(_same_buffer),
         ("accumulates", "overwrites"),
+        shown_by=("overwritten",),
     ),
     CallFault(
         "upstream-doubled-in-place",
@@ -321,10 +348,23 @@ CALL_FAULTS: tuple[CallFault, ...] = (
         ("single-precision", "half-precision"),
     ),
     CallFault("entry-not-written", "the last entry of a gradient is never written", _around(after=_tail_left)),
-    CallFault("noise", "the same call returns other numbers", _noisy),
+    CallFault("noise", "the same call returns other numbers", _noisy, shown_by=("deterministic", "pullback-twice")),
     CallFault(
         "overwrites", "gradients overwrite what they should be added to", _in_buffers(_overwritten), accumulates=True
     ),
     CallFault("added-twice", "gradients are added twice", _in_buffers(_added_twice), accumulates=True),
     CallFault("rebound", "gradients are added into a new array", _rebound, accumulates=True),
+)
+
+_UPSTREAM_IGNORED = CallFault(
+    "upstream-ignored", "the upstream gradient is treated as ones", _around(lambda g: mapped(np.ones_like, g))
+)
+#: Those that every check of a subject must notice.
+CALL_CANARIES: tuple[CallFault, ...] = (
+    _UPSTREAM_IGNORED,
+    *(
+        fault
+        for fault in CALL_FAULTS
+        if fault.slug in ("last-cache", "stale-cache", "adds-up", "same-buffer", "upstream-doubled-in-place", "noise")
+    ),
 )

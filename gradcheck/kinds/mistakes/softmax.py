@@ -89,7 +89,7 @@ def _altered(**changes: Any) -> Callable[[Question], Arrays]:
 
 
 def _counted(question: Question) -> Array:
-    return np.array(question.config.targets) != question.config.ignore_index
+    return np.asarray(np.array(question.config.targets) != question.config.ignore_index)
 
 
 def _each_upstream(question: Question) -> Array:
