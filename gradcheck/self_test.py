@@ -112,30 +112,33 @@ class KindProof:
 
 def proofs_to_json(proofs: Sequence[KindProof]) -> str:
     """Return every planting as JSON text."""
-    kinds = []
-    for proof in proofs:
-        plantings = [
-            {
-                **{name: getattr(one, name) for name in ("slug", "sentence", "primal", "outcome", "argument", "tried")},
-                "checks": list(one.checks),
-                "case": None if one.case is None else case_to_dict(one.case),
-                "by_baseline": one.by_baseline,
-            }
-            for one in proof.plantings
-        ]
-        counts = {outcome: proof.count(outcome) for outcome in OUTCOMES}
-        kinds.append(
-            {
-                "kind": proof.kind,
-                "cases": proof.cases,
-                "planted": proof.planted,
-                **counts,
-                "baseline": None if proof.rejected is None else proof.caught_by_baseline,
-                "rejected_by_baseline": proof.rejected,
-                "plantings": plantings,
-            }
-        )
+    kinds = [
+        {
+            "kind": proof.kind,
+            "cases": proof.cases,
+            "planted": proof.planted,
+            **{outcome: proof.count(outcome) for outcome in OUTCOMES},
+            "baseline": None if proof.rejected is None else proof.caught_by_baseline,
+            "rejected_by_baseline": proof.rejected,
+            "plantings": [_planting_to_dict(planting) for planting in proof.plantings],
+        }
+        for proof in proofs
+    ]
     return json.dumps({"self_test": 1, "kinds": kinds}, indent=2, ensure_ascii=False)
+
+
+def _planting_to_dict(planting: Planting) -> dict[str, Any]:
+    return {
+        "slug": planting.slug,
+        "sentence": planting.sentence,
+        "primal": planting.primal,
+        "outcome": planting.outcome,
+        "argument": planting.argument,
+        "checks": list(planting.checks),
+        "case": None if planting.case is None else case_to_dict(planting.case),
+        "tried": planting.tried,
+        "by_baseline": planting.by_baseline,
+    }
 
 
 class _Seed:
