@@ -12,7 +12,7 @@ from gradcheck.check import check_subject
 from gradcheck.checks.stages import BESIDE, Settings
 from gradcheck.faults.calls import CALL_CANARIES, CallFault
 from gradcheck.faults.generic import CANARIES
-from gradcheck.faults.mistake import Mistake, copied, mapped, planted
+from gradcheck.faults.mistake import Buffers, Mistake, copied, mapped, planted
 from gradcheck.subject import Arrays, Subject
 
 #: Of a subject with more primals so many, spread evenly, have their gradients spoiled.
@@ -112,13 +112,22 @@ def _depends_on_point(subject: Subject, seed: int) -> bool:
 
 
 def _pulled(subject: Subject, seed: int, point: Arrays | None = None) -> dict[str, Any]:
-    """Return the gradients for a random cotangent; none where the subject raises."""
+    """Return the gradients for a random cotangent: of arrays that are added to, what a second call adds."""
+    buffers = Buffers(subject)
+    first = _answer(subject, seed, point)
+    if not buffers.adding:
+        return {name: np.array(gradient) for name, gradient in first.items()}
+    buffers.added(first, {})
+    kept = buffers.held()
+    return dict(buffers.added(_answer(subject, seed, point), kept))
+
+
+def _answer(subject: Subject, seed: int, point: Arrays | None) -> Arrays:
     primals = {name: np.array(array) for name, array in (point or subject.primals).items()}
     rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
         outputs, pullback = subject.vjp(primals)
-        cotangent = mapped(lambda y: np.asarray(rng.standard_normal(np.shape(y)), np.asarray(y).dtype), copied(outputs))
-        return {name: np.array(gradient) for name, gradient in pullback(cotangent).items()}
+        return pullback(mapped(lambda y: np.asarray(rng.standard_normal(np.shape(y)), y.dtype), copied(outputs)))
 
 
 def _differ(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
@@ -129,4 +138,5 @@ def _different(first: Any, second: Any) -> bool:
     if first.shape != second.shape:
         return True
     size = np.abs(second).max(initial=0.0)
-    return bool(np.abs(first - second).max(initial=0.0) > 1e-6 * size) or not np.isfinite(size)
+    rounding = 64 * np.finfo(second.dtype).eps * size
+    return bool(np.abs(first - second).max(initial=0.0) > rounding) or not np.isfinite(size)

@@ -335,5 +335,8 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         )
         for slug in ("last-cache", "stale-cache")
     },
-    **{(kind, "upstream-in-memory-order"): _ONE_AXIS for kind in ("softmax_cross_entropy", "cross_entropy")},
+    **{
+        (kind, "upstream-in-memory-order"): _ONE_AXIS
+        for kind in ("softmax_cross_entropy", "cross_entropy", "five_layer_cnn")
+    },
 }

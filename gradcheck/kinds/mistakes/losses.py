@@ -51,7 +51,7 @@ _REDUCED = (
     Mistake("each-divided", "losses that are not reduced are divided by their number", _each_divided),
 )
 _MEAN_OF_SAMPLES = Mistake(
-    "mean-over-N",
+    "mean-over-samples",
     "the sum is divided by the number of samples, not of entries",
     _mean_over(lambda q: len(q.primals["x"])),
 )

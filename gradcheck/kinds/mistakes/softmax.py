@@ -172,7 +172,7 @@ def _next_label(question: Question) -> Arrays:
 
 SOFTMAX_CROSS_ENTROPY_MISTAKES = (
     Mistake("mean-missing", "the mean over the batch is treated as a sum", _divisor(lambda _: 1.0)),
-    Mistake("mean-over-N", "the sum is divided by the number of samples", _divisor(lambda q: len(q.config.targets))),
+    Mistake("mean-over-samples", "the sum is divided by all samples", _divisor(lambda q: len(q.config.targets))),
     Mistake(
         "mean-over-counted",
         "the sum is divided by the number of samples that count, not by their weights",
