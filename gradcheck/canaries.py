@@ -103,12 +103,20 @@ def _try_fault(fault: CallFault, points: Sequence[tuple[Subject, int]], settings
 
 
 def _depends_on_point(subject: Subject, seed: int) -> bool:
+    """Whether the gradients differ at another point: far away or, where the forward has no values there, near by."""
     rng = np.random.default_rng(seed)
-    other = {
-        name: np.asarray(array + (1 + np.abs(array)) * rng.standard_normal(array.shape), array.dtype)
-        for name, array in subject.primals.items()
-    }
-    return _differ(_pulled(subject, seed), _pulled(subject, seed, other))
+    here = _pulled(subject, seed)
+    for far in (True, False):
+        other = {}
+        for name, array in subject.primals.items():
+            draw = rng.standard_normal(array.shape)
+            moved = array + (1 + np.abs(array)) * draw if far else array * (1 + np.tanh(draw) / 64)
+            other[name] = np.asarray(moved, array.dtype)
+        try:
+            return _differ(here, _pulled(subject, seed, other))
+        except Exception:  # whatever a layer raises outside of its domain
+            continue
+    return False
 
 
 def _pulled(subject: Subject, seed: int, point: Arrays | None = None) -> dict[str, Any]:

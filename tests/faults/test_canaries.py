@@ -148,3 +148,14 @@ def test_of_many_primals_some_are_spoiled():
     report = verified(gradcheck.Subject("many", primals, vjp))
     assert report.canaries["scale:-1"] == "caught"
     assert report.verdict == "passed"
+
+
+def test_a_layer_that_refuses_other_points_is_no_obstacle():
+    def log(primals):
+        x = primals["x"]
+        if (x <= 0).any():
+            raise ValueError("expected x above 0")
+        return np.log(x), lambda g: {"x": g / x}
+
+    report = verified(gradcheck.Subject("log", {"x": np.linspace(0.5, 3, 6)}, log))
+    assert (report.verdict, report.canaries["stale-cache"]) == ("passed", "caught")
