@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gradcheck.adapters import adapt
+from gradcheck.canaries import try_canaries
 from gradcheck.check import check_subject
 from gradcheck.checks.stages import GROUPS, Settings
 from gradcheck.kinds.kind import Case
@@ -23,12 +24,15 @@ from gradcheck.subject import Arrays, Deferred, Subject
 from gradcheck.suite import AnyCase, BuildError, DrawnCase, Suite
 
 if TYPE_CHECKING:
+    from hypothesis import Phase
     from hypothesis.strategies import SearchStrategy
 
 #: A search for a smaller failing case ends after so many seconds.
 SHRINK_SECONDS = 20.0
 #: A kind of which more cases than this share could not be judged is inconclusive.
 INCONCLUSIVE_SHARE = 0.1
+#: In so many cases that passed a mistake is planted until it is caught.
+CANARY_CASES = 6
 #: What is looked at first where a case fails several checks.
 _VALUES = ("gradient", "kink")
 
@@ -56,6 +60,8 @@ class Options:
         Groups of checks that are run.
     corners : bool
         Run the corner cases too.
+    self_test : bool
+        Plant mistakes into what passed, and report which of them its cases would have shown.
     """
 
     examples: int = 100
@@ -67,6 +73,7 @@ class Options:
     without: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = GROUPS
     corners: bool = True
+    self_test: bool = False
 
     @property
     def settings(self) -> Settings:
@@ -132,7 +139,22 @@ def _run_one(item: Subject | Deferred, options: Options, progress: Progress) -> 
         subject = replace(subject, primals=primals, reproduce=command)
     report = check_subject(subject, options.seed, options.settings)
     progress.advance()
-    return report
+    return _with_canaries(report, [(subject, options.seed)], options)
+
+
+def _with_canaries(report: SubjectReport, points: Sequence[tuple[Subject, int]], options: Options) -> SubjectReport:
+    """Return the report with what became of planted mistakes, if that was asked and everything passed."""
+    if not options.self_test or report.verdict != "passed":
+        return report
+    begun = time.perf_counter()
+    found = try_canaries(points, options.settings)
+    return replace(
+        report,
+        verdict="inconclusive" if found.notes else report.verdict,
+        notes=(*report.notes, *found.notes),
+        canaries=found.outcomes,
+        seconds=report.seconds + time.perf_counter() - begun,
+    )
 
 
 def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectReport:
@@ -145,7 +167,9 @@ def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectRep
         progress.advance()
     _draw(tally, options, progress)
     failures = tally.take_apart()
-    return replace(tally.report(failures), seconds=time.perf_counter() - begun)
+    report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
+    dtype = None if options.dtype is None else np.dtype(options.dtype)
+    return _with_canaries(report, [(suite.subject(case, dtype), case.seed) for case in tally.passed], options)
 
 
 def corner_cases(suite: Suite, seed: int) -> Iterator[Case]:
@@ -256,6 +280,7 @@ class _Tally:
         self._without: dict[str, str] = {}
         self._failing: dict[str, AnyCase] = {}
         self._smallest = ""
+        self.passed: list[AnyCase] = []
 
     @property
     def cases(self) -> int:
@@ -272,6 +297,8 @@ class _Tally:
         """Check a case and count it; return the check that it fails: that of the gradient first."""
         report, names = self._check(case)
         self._verdicts[report.verdict] += 1
+        if report.verdict == "passed" and len(self.passed) < CANARY_CASES:
+            self.passed.append(case)
         self._limits |= set(report.limits)
         self._without |= report.without
         if isinstance(case, Case):
@@ -380,28 +407,33 @@ class _OutOfTime(BaseException):
     """Ends the search for a smaller failing case."""
 
 
+def draw_cases(suite: Suite, count: int, seed: int) -> list[AnyCase]:
+    """Return that many drawn cases."""
+    from hypothesis import Phase, given
+
+    cases: list[AnyCase] = []
+
+    @given(drawn_cases(suite))
+    def keep(case: AnyCase) -> None:
+        cases.append(case)
+
+    if count:
+        _settings(count, seed, Phase.generate)(keep)()
+    return cases
+
+
 def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
     """Draw cases; where one fails, search for the smallest that fails the same check."""
     if options.examples == 0:
         return
-    from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+    from hypothesis import Phase, given
     from hypothesis.errors import Unsatisfiable
 
     smallest: AnyCase | None = None
     check: str | None = None
     deadline = float("inf")
 
-    @seed(options.seed)
-    @settings(
-        max_examples=options.examples,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        report_multiple_bugs=False,
-        print_blob=False,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
+    @_settings(options.examples, options.seed, Phase.generate, Phase.shrink)
     @given(drawn_cases(tally._suite))
     def one_case(case: AnyCase) -> None:
         nonlocal smallest, check, deadline
@@ -422,3 +454,20 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
     # What is unsatisfiable shows in the number of cases, which is told.
     with suppress(_CaseFailedError, _OutOfTime, Unsatisfiable):
         one_case()
+
+
+def _settings(examples: int, number: int, *phases: Phase) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Return what runs a test of hypothesis on that many examples, all of which follow from a seed."""
+    from hypothesis import HealthCheck, Verbosity, seed, settings
+
+    run_so = settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=phases,
+        report_multiple_bugs=False,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    return lambda test: seed(number)(run_so(test))

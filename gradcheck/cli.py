@@ -40,6 +40,7 @@ from gradcheck.targets import REFERENCE, Item, load, load_any
 
 if TYPE_CHECKING:
     from gradcheck.kinds.kind import Case
+    from gradcheck.self_test import KindProof
 
 _PASSED, _NOT_PASSED, _INTERRUPTED = 0, 1, 130  # misuse is 2, which click.UsageError knows
 _COLOURS: dict[Verdict, str] = {
@@ -49,6 +50,7 @@ _COLOURS: dict[Verdict, str] = {
     "error": "bold magenta",
 }
 _NEVER = "yellow"
+_ARTICLES = {"equivalent": "no mistake", "convention": "a convention"}
 _NARROW = 100  # columns under which the table stands closer, to leave the names more room
 
 T = TypeVar("T")
@@ -209,6 +211,7 @@ def cli() -> None:
     metavar="CHECK=REASON",
     help="Do without a check; reports show the reason. Can be given several times.",
 )
+@click.option("--self-test", is_flag=True, help="Plant mistakes into what passed: would its cases have shown them?")
 @click.option("--skip-empty", is_flag=True, help="Pass over targets that hold nothing to verify, without a word.")
 @click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write the report as JSON.")
 @click.option("--junit", "junit_file", callback=_output_file, metavar="FILE", help="Write the report as JUnit XML.")
@@ -219,6 +222,7 @@ def verify(
     dtype: str | None,
     exhaustive: bool,
     without: dict[str, str],
+    self_test: bool,
     skip_empty: bool,
     json_file: Path | None,
     junit_file: Path | None,
@@ -239,7 +243,8 @@ def verify(
     if skip_empty and not items and json_file is junit_file is None:
         return _PASSED
     with _Bar(len(items)) as bar:
-        report = run_campaign(items, Options(examples, seed, dtype, exhaustive, without=without), bar)
+        options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test)
+        report = run_campaign(items, options, bar)
     _show(report)
     _write(json_file, report.to_json)
     _write(junit_file, lambda: _junit(report))
@@ -267,6 +272,67 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -
     width = min(console.width, WIDTH)
     _plain(console, "\n".join([report_to_text(report, width), "", *checks_to_lines(checked, width)]))
     return _PASSED if report.passed else _NOT_PASSED
+
+
+@cli.command("self-test", cls=_Command)
+@click.option(
+    "--kind", "names", multiple=True, metavar="NAME", help="A kind to test, several times for several (default: all)."
+)
+@click.option("--examples", callback=_whole, default="10", metavar="N", help="Drawn cases per kind (default: 10).")
+@click.option(
+    "--seed", callback=_whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
+)
+@click.option("--baseline", is_flag=True, help="Tell what plain differences, entry by entry, catch in the same cases.")
+@click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write every planted mistake as JSON.")
+def self_test(names: tuple[str, ...], examples: int, seed: int, baseline: bool, json_file: Path | None) -> int:
+    """Plant known mistakes into the reference layers, and see that all are caught.
+
+    Exit status: 0 all caught, 1 one survived, 2 misuse.
+    """
+    from gradcheck.kinds import KINDS, find_kind
+    from gradcheck.self_test import proofs_to_json, prove_kind
+
+    with _misuse(ValueError):
+        chosen = [find_kind(name) for name in dict.fromkeys(names or KINDS)]
+    proofs = []
+    with _Bar(len(chosen)) as bar:
+        for kind in chosen:
+            bar.begin(kind.name, 1)
+            proofs.append(prove_kind(kind, examples, seed, baseline=baseline))
+            bar.step()
+    _show_proofs(proofs)
+    _write(json_file, lambda: proofs_to_json(proofs))
+    return _NOT_PASSED if any(proof.survivors for proof in proofs) else _PASSED
+
+
+def _show_proofs(proofs: Sequence[KindProof]) -> None:
+    from gradcheck.self_test import OUTCOMES
+
+    console = _console()
+    with_baseline = any(proof.rejected is not None for proof in proofs)
+    table = _table(console)
+    table.add_column("kind", overflow="fold")
+    for heading in ("planted", *OUTCOMES):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if with_baseline:
+        table.add_column("baseline", justify="right", no_wrap=True)
+        table.add_column("right rejected", justify="right", no_wrap=True)
+    for proof in proofs:
+        counts = [f"{proof.count(outcome):,}" for outcome in OUTCOMES]
+        beside = [f"{proof.caught_by_baseline:,}", f"{proof.rejected:,} of {proof.cases:,}"] if with_baseline else []
+        table.add_row(proof.kind, f"{proof.planted:,}", *counts, *beside)
+    console.print(table)
+    for planting in (one for proof in proofs for one in proof.argued):
+        _plain(console, f"{planting.kind}: {planting.slug} is {_ARTICLES[planting.outcome]}: {planting.argument}")
+    for planting in (one for proof in proofs for one in proof.survivors):
+        where = f" for {planting.primal}" if planting.primal else ""
+        _plain(console, f"{planting.kind}: {planting.slug}{where} survived {counted(planting.tried, 'case')}")
+    caught, planted = (sum(numbers) for numbers in zip(*((p.count("caught"), p.planted) for p in proofs), strict=True))
+    survived = sum(len(proof.survivors) for proof in proofs)
+    told = f"\n{counted(len(proofs), 'kind')} · {planted:,} planted, {caught:,} caught, {survived:,} survived"
+    if with_baseline:
+        told += f" · baseline: {sum(proof.caught_by_baseline for proof in proofs):,} of {caught:,}"
+    console.print(Text(told, style=_COLOURS["failed" if survived else "passed"]), soft_wrap=True)
 
 
 @cli.command(cls=_Command)
@@ -481,6 +547,9 @@ class _Bar:
         self._bars.advance(self._one)
 
     def end(self, report: SubjectReport) -> None:  # noqa: ARG002  # the bar shows how many, not how well
+        self.step()
+
+    def step(self) -> None:
         self._bars.advance(self._all)
 
 

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
+from gradcheck.faults.mistake import Mistake
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous, rows_sum_to_zero
+from gradcheck.kinds.mistakes.activations import (
+    ELU_MISTAKES,
+    GELU_MISTAKES,
+    LEAKY_RELU_MISTAKES,
+    SIGMOID_MISTAKES,
+    SILU_MISTAKES,
+    SOFTPLUS_MISTAKES,
+    TANH_MISTAKES,
+)
+from gradcheck.kinds.mistakes.softmax import LOG_SOFTMAX_MISTAKES, SOFTMAX_MISTAKES
 from gradcheck.kinds.windowed import Condition, shape_conditions, tile_conditions, value_conditions
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
@@ -141,7 +152,7 @@ def _softmax_conditions() -> Mapping[str, Condition]:
     }
 
 
-def _smooth(name: str, layer: type) -> Kind:
+def _smooth(name: str, layer: type, mistakes: tuple[Mistake, ...]) -> Kind:
     """Return the kind of a nonlinearity without hyper-parameters."""
     return Kind(
         name=name,
@@ -152,10 +163,11 @@ def _smooth(name: str, layer: type) -> Kind:
         build=_builder(lambda _: layer()),
         conditions=_conditions(),
         layers=(layer,),
+        mistakes=mistakes,
     )
 
 
-def _normalized(name: str, layer: type) -> Kind:
+def _normalized(name: str, layer: type, mistakes: tuple[Mistake, ...]) -> Kind:
     """Return the kind of a softmax."""
     return Kind(
         name=name,
@@ -176,6 +188,7 @@ def _normalized(name: str, layer: type) -> Kind:
         conditions=_softmax_conditions(),
         laws=lambda config: (rows_sum_to_zero(config.axis, over="each row"),),
         layers=(layer,),
+        mistakes=mistakes,
     )
 
 
@@ -203,6 +216,7 @@ LEAKY_RELU = Kind(
     },
     laws=lambda _: (homogeneous(),),
     layers=(LeakyReLU,),
+    mistakes=LEAKY_RELU_MISTAKES,
 )
 
 ELU_KIND = Kind(
@@ -228,6 +242,7 @@ ELU_KIND = Kind(
         **_conditions(),
     },
     layers=(ELU,),
+    mistakes=ELU_MISTAKES,
 )
 
 GELU_KIND = Kind(
@@ -243,13 +258,14 @@ GELU_KIND = Kind(
         **_conditions(),
     },
     layers=(GELU,),
+    mistakes=GELU_MISTAKES,
 )
 
-SIGMOID = _smooth("sigmoid", Sigmoid)
-TANH = _smooth("tanh", Tanh)
-SOFTPLUS = _smooth("softplus", Softplus)
-SILU = _smooth("silu", SiLU)
-SOFTMAX = _normalized("softmax", Softmax)
-LOG_SOFTMAX = _normalized("log_softmax", LogSoftmax)
+SIGMOID = _smooth("sigmoid", Sigmoid, SIGMOID_MISTAKES)
+TANH = _smooth("tanh", Tanh, TANH_MISTAKES)
+SOFTPLUS = _smooth("softplus", Softplus, SOFTPLUS_MISTAKES)
+SILU = _smooth("silu", SiLU, SILU_MISTAKES)
+SOFTMAX = _normalized("softmax", Softmax, SOFTMAX_MISTAKES)
+LOG_SOFTMAX = _normalized("log_softmax", LogSoftmax, LOG_SOFTMAX_MISTAKES)
 
 ACTIVATIONS = (LEAKY_RELU, ELU_KIND, SIGMOID, TANH, SOFTPLUS, SILU, GELU_KIND, SOFTMAX, LOG_SOFTMAX)

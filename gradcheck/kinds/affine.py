@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import bias_is_summed, euler
+from gradcheck.kinds.mistakes.affine import AFFINE_MISTAKES
 from gradcheck.kinds.windowed import parameter, rank_conditions, tile_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
@@ -86,4 +87,5 @@ AFFINE = Kind(
     },
     laws=_laws,
     layers=(Affine,),
+    mistakes=AFFINE_MISTAKES,
 )

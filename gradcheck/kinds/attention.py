@@ -11,6 +11,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import equal_shares, homogeneous, rows_sum_to_zero
+from gradcheck.kinds.mistakes.attention import ATTENTION_MISTAKES
 from gradcheck.kinds.windowed import Condition
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
@@ -216,4 +217,5 @@ ATTENTION = Kind(
     },
     laws=_laws,
     layers=(ScaledDotProductAttention,),
+    mistakes=ATTENTION_MISTAKES,
 )

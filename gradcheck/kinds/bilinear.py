@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import bias_is_summed, equal_shares, euler
+from gradcheck.kinds.mistakes.affine import BILINEAR_MISTAKES
 from gradcheck.kinds.windowed import parameter, rank_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
@@ -88,4 +89,5 @@ BILINEAR = Kind(
     },
     laws=_laws,
     layers=(Bilinear,),
+    mistakes=BILINEAR_MISTAKES,
 )

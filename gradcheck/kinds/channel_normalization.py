@@ -12,6 +12,13 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.mistakes.normalization import (
+    BATCH_NORM_MISTAKES,
+    EVALUATION_MISTAKES,
+    GROUP_NORM_MISTAKES,
+    INSTANCE_NORM_MISTAKES,
+    LOCAL_RESPONSE_MISTAKES,
+)
 from gradcheck.kinds.normalization import (
     affine_laws,
     affine_parameters,
@@ -292,6 +299,7 @@ BATCH_NORM = Kind(
     },
     laws=_batch_norm_laws,
     layers=(BatchNorm,),
+    mistakes=BATCH_NORM_MISTAKES,
 )
 
 BATCH_NORM_EVAL = Kind(
@@ -319,6 +327,7 @@ BATCH_NORM_EVAL = Kind(
     },
     laws=_batch_norm_eval_laws,
     layers=(BatchNorm,),
+    mistakes=EVALUATION_MISTAKES,
 )
 
 GROUP_NORM = Kind(
@@ -351,6 +360,7 @@ GROUP_NORM = Kind(
     },
     laws=_group_norm_laws,
     layers=(GroupNorm,),
+    mistakes=GROUP_NORM_MISTAKES,
 )
 
 INSTANCE_NORM = Kind(
@@ -372,6 +382,7 @@ INSTANCE_NORM = Kind(
     conditions={**norm_conditions(_by_instance), **_channel_conditions()},
     laws=_instance_norm_laws,
     layers=(InstanceNorm,),
+    mistakes=INSTANCE_NORM_MISTAKES,
 )
 
 LOCAL_RESPONSE_NORM = Kind(
@@ -410,4 +421,5 @@ LOCAL_RESPONSE_NORM = Kind(
     },
     laws=_local_response_norm_laws,
     layers=(LocalResponseNorm,),
+    mistakes=LOCAL_RESPONSE_MISTAKES,
 )

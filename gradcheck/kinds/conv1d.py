@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gradcheck.kinds.convolution import conv_builder, conv_conditions, conv_configs, conv_primals
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import linear_in_weight
+from gradcheck.kinds.mistakes.convolution import CONVOLUTION
 from reference_layers import Conv1d
 
 if TYPE_CHECKING:
@@ -60,4 +61,5 @@ CONV1D = Kind(
     conditions=conv_conditions(1),
     laws=linear_in_weight,
     layers=(Conv1d,),
+    mistakes=CONVOLUTION,
 )

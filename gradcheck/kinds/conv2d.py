@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gradcheck.kinds.convolution import conv_builder, conv_conditions, conv_configs, conv_primals
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import linear_in_weight
+from gradcheck.kinds.mistakes.convolution import CONVOLUTION
 from reference_layers import Conv2d
 
 if TYPE_CHECKING:
@@ -62,4 +63,5 @@ CONV2D = Kind(
     conditions=conv_conditions(2),
     laws=linear_in_weight,
     layers=(Conv2d,),
+    mistakes=CONVOLUTION,
 )

@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import linear_in_weight
+from gradcheck.kinds.mistakes.convolution import CONV_TRANSPOSE
 from gradcheck.kinds.windowed import (
     dilation_conditions,
     group_conditions,
@@ -172,4 +173,5 @@ CONV_TRANSPOSE2D = Kind(
     },
     laws=linear_in_weight,
     layers=(ConvTranspose2d,),
+    mistakes=CONV_TRANSPOSE,
 )

@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous
+from gradcheck.kinds.mistakes.dropout import DROPOUT_MISTAKES
 from gradcheck.kinds.windowed import shape_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -83,4 +84,5 @@ DROPOUT = Kind(
     },
     laws=lambda _: (homogeneous(),),
     layers=(Dropout,),
+    mistakes=DROPOUT_MISTAKES,
 )

@@ -10,6 +10,8 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous, moves
+from gradcheck.kinds.mistakes.activations import RELU_MISTAKES
+from gradcheck.kinds.mistakes.shape import RESHAPE_MISTAKES
 from gradcheck.kinds.windowed import shape_conditions, tile_conditions, value_conditions
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
@@ -82,6 +84,7 @@ FLATTEN = Kind(
     },
     laws=lambda _: (moves(),),
     layers=(Flatten,),
+    mistakes=RESHAPE_MISTAKES,
 )
 
 RELU = Kind(
@@ -105,4 +108,5 @@ RELU = Kind(
     },
     laws=lambda _: (homogeneous(),),
     layers=(ReLU,),
+    mistakes=RELU_MISTAKES,
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous
+from gradcheck.kinds.mistakes.embedding import EMBEDDING_MISTAKES
 from gradcheck.kinds.windowed import parameter
 from gradcheck.strategies.values import Regime
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject
@@ -154,4 +155,5 @@ EMBEDDING = Kind(
     regimes=("normal", "integers"),
     laws=_laws,
     layers=(Embedding,),
+    mistakes=EMBEDDING_MISTAKES,
 )

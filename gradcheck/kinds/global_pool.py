@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous, shares_sum
+from gradcheck.kinds.mistakes.pooling import ADAPTIVE_MEAN, GLOBAL_MEAN
 from gradcheck.kinds.windowed import value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
@@ -106,6 +107,7 @@ GLOBAL_AVG_POOL2D = Kind(
     conditions={**_SIZES, "axes kept": lambda c, _: c.keepdims, **value_conditions()},
     laws=lambda _: (homogeneous(), shares_sum()),
     layers=(GlobalAvgPool2d,),
+    mistakes=GLOBAL_MEAN,
 )
 
 ADAPTIVE_AVG_POOL2D = Kind(
@@ -135,4 +137,5 @@ ADAPTIVE_AVG_POOL2D = Kind(
     },
     laws=lambda _: (homogeneous(), shares_sum()),
     layers=(AdaptiveAvgPool2d,),
+    mistakes=ADAPTIVE_MEAN,
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 import numpy as np
 
+from gradcheck.faults.mistake import Mistake
 from gradcheck.reports.report import CaseId
 from gradcheck.strategies.values import REGIMES, Regime
 from gradcheck.subject import Array, Arrays, Law
@@ -44,6 +45,8 @@ class Kind:
         ``laws(config)`` returns the laws that every layer of this configuration obeys.
     layers : tuple of type
         Classes of `reference_layers` that this kind verifies; how a module is found to belong to it.
+    mistakes : tuple of Mistake
+        What backward passes of this kind get wrong, beside what any can.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Kind:
     regimes: tuple[Regime, ...] = REGIMES
     laws: Callable[[Any], tuple[Law, ...]] = lambda config: ()  # noqa: ARG005 - a kind without laws
     layers: tuple[type, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,12 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.mistakes.losses import (
+    BCE_MISTAKES,
+    CROSS_ENTROPY_MISTAKES,
+    HUBER_MISTAKES,
+    MEAN_SQUARED_ERROR_MISTAKES,
+)
 from gradcheck.kinds.windowed import Condition, shape_conditions, value_conditions
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
@@ -187,6 +193,7 @@ CROSS_ENTROPY = Kind(
     regimes=("normal", "integers", "zeros", "near_ties", "tiny", "offset"),
     laws=_cross_entropy_laws,
     layers=(CrossEntropy,),
+    mistakes=CROSS_ENTROPY_MISTAKES,
 )
 
 MEAN_SQUARED_ERROR = Kind(
@@ -202,6 +209,7 @@ MEAN_SQUARED_ERROR = Kind(
     },
     laws=_mean_squared_error_laws,
     layers=(MeanSquaredError,),
+    mistakes=MEAN_SQUARED_ERROR_MISTAKES,
 )
 
 BCE_WITH_LOGITS = Kind(
@@ -219,6 +227,7 @@ BCE_WITH_LOGITS = Kind(
         **_elementwise_conditions(),
     },
     layers=(BinaryCrossEntropyWithLogits,),
+    mistakes=BCE_MISTAKES,
 )
 
 HUBER = Kind(
@@ -243,6 +252,7 @@ HUBER = Kind(
         **_elementwise_conditions(),
     },
     layers=(Huber,),
+    mistakes=HUBER_MISTAKES,
 )
 
 LOSSES = (CROSS_ENTROPY, MEAN_SQUARED_ERROR, BCE_WITH_LOGITS, HUBER)

@@ -13,6 +13,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import Rows, bias_is_summed, linear_in_parameters, sums_to_zero
+from gradcheck.kinds.mistakes.normalization import LAYER_NORM_MISTAKES, RMS_NORM_MISTAKES
 from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
@@ -242,6 +243,7 @@ LAYER_NORM = Kind(
     },
     laws=_layer_norm_laws,
     layers=(LayerNorm,),
+    mistakes=LAYER_NORM_MISTAKES,
 )
 
 RMS_NORM = Kind(
@@ -270,4 +272,5 @@ RMS_NORM = Kind(
     },
     laws=_rms_norm_laws,
     layers=(RMSNorm,),
+    mistakes=RMS_NORM_MISTAKES,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.mistakes.pooling import MAX_POOLING, MEAN_POOLING
 from gradcheck.kinds.pooling import (
     max_builder,
     max_conditions,
@@ -78,6 +79,7 @@ MAX_POOL1D = Kind(
     conditions=max_conditions(1),
     laws=max_laws,
     layers=(MaxPool1d,),
+    mistakes=MAX_POOLING,
 )
 
 AVG_POOL1D = Kind(
@@ -93,4 +95,5 @@ AVG_POOL1D = Kind(
     conditions=mean_conditions(1),
     laws=mean_laws(AvgPool1d),
     layers=(AvgPool1d,),
+    mistakes=MEAN_POOLING,
 )

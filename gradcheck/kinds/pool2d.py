@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.mistakes.pooling import MAX_POOLING, MEAN_POOLING
 from gradcheck.kinds.pooling import (
     max_builder,
     max_conditions,
@@ -79,6 +80,7 @@ MAX_POOL2D = Kind(
     conditions=max_conditions(2),
     laws=max_laws,
     layers=(MaxPool2d,),
+    mistakes=MAX_POOLING,
 )
 
 AVG_POOL2D = Kind(
@@ -94,4 +96,5 @@ AVG_POOL2D = Kind(
     conditions=mean_conditions(2),
     laws=mean_laws(AvgPool2d),
     layers=(AvgPool2d,),
+    mistakes=MEAN_POOLING,
 )

@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import balanced, homogeneous_jointly
+from gradcheck.kinds.mistakes.residual import RESIDUAL_MISTAKES
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
@@ -117,4 +118,5 @@ RESIDUAL_BLOCK = Kind(
     },
     laws=_laws,
     layers=(ResidualBlock,),
+    mistakes=RESIDUAL_MISTAKES,
 )

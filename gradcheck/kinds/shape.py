@@ -12,6 +12,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import adds, equal_shares, homogeneous, homogeneous_jointly, joins, moves
+from gradcheck.kinds.mistakes.shape import ADD_MISTAKES, CONCAT_MISTAKES, MULTIPLY_MISTAKES, RESHAPE_MISTAKES
 from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, shape_conditions, value_conditions
 from gradcheck.strategies.shapes import broadcastable_pairs, shapes
 from gradcheck.strategies.values import Regime, values
@@ -244,6 +245,7 @@ RESHAPE = Kind(
     },
     laws=lambda _: (moves(),),
     layers=(Reshape,),
+    mistakes=RESHAPE_MISTAKES,
 )
 
 CONCAT = Kind(
@@ -276,6 +278,7 @@ CONCAT = Kind(
     },
     laws=lambda config: (joins(tuple(config.shapes), config.axis),),
     layers=(Concat,),
+    mistakes=CONCAT_MISTAKES,
 )
 
 ADD = Kind(
@@ -288,6 +291,7 @@ ADD = Kind(
     conditions=_broadcast_conditions(),
     laws=_add_laws,
     layers=(Add,),
+    mistakes=ADD_MISTAKES,
 )
 
 MULTIPLY = Kind(
@@ -300,6 +304,7 @@ MULTIPLY = Kind(
     conditions=_broadcast_conditions(),
     laws=_multiply_laws,
     layers=(Multiply,),
+    mistakes=MULTIPLY_MISTAKES,
 )
 
 SHAPES = (RESHAPE, CONCAT, ADD, MULTIPLY)

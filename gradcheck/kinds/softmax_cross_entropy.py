@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import rows_sum_to_zero
+from gradcheck.kinds.mistakes.softmax import SOFTMAX_CROSS_ENTROPY_MISTAKES
 from gradcheck.kinds.windowed import value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject
@@ -125,4 +126,5 @@ SOFTMAX_CROSS_ENTROPY = Kind(
     },
     laws=lambda _: (rows_sum_to_zero(1),),
     layers=(SoftmaxCrossEntropy,),
+    mistakes=SOFTMAX_CROSS_ENTROPY_MISTAKES,
 )

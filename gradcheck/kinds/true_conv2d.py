@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradcheck.kinds.conv2d import CONV2D, Conv2dConfig
 from gradcheck.kinds.convolution import conv_builder, conv_conditions, conv_primals
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.mistakes.convolution import TRUE_CONVOLUTION
 from reference_layers import TrueConv2d
 
 TRUE_CONV2D = Kind(
@@ -17,4 +18,5 @@ TRUE_CONV2D = Kind(
     conditions=conv_conditions(2),
     laws=CONV2D.laws,
     layers=(TrueConv2d,),
+    mistakes=TRUE_CONVOLUTION,
 )

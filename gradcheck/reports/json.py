@@ -18,6 +18,7 @@ from gradcheck.subject import did_you_mean
 
 SCHEMA = 1
 
+_OUTCOMES = ("caught", "survived", "not applicable")
 _NOT_FINITE = ("nan", "inf", "-inf")
 _Reader: TypeAlias = Callable[[object, str], Any]
 
@@ -108,6 +109,7 @@ def _subject_to_dict(subject: SubjectReport) -> dict[str, Any]:
         "checks": {name: _evaluations_to_dict(spent) for name, spent in subject.checks.items()},
         "limits": list(subject.limits),
         "without": dict(subject.without),
+        "canaries": dict(subject.canaries),
     }
 
 
@@ -183,6 +185,12 @@ def _text(value: object, path: str) -> str:
     if not isinstance(value, str):
         _refuse(path, "a string", value)
     return value
+
+
+def _outcome(value: object, path: str) -> str:
+    if value not in _OUTCOMES:
+        _refuse(path, f"one of {', '.join(_OUTCOMES)}", value)
+    return str(value)
 
 
 def _flag(value: object, path: str) -> bool:
@@ -307,10 +315,19 @@ _SUBJECT: dict[str, _Reader] = {
     "checks": _mapping(_evaluations),
     "limits": _tuple_of(_text),
     "without": _mapping(_text),
+    "canaries": _mapping(_outcome),
 }
+
+
+def _subject(value: object, path: str) -> SubjectReport:
+    # Reports of schema 1 that were written before there were canaries have no such field.
+    complete = {"canaries": {}, **value} if isinstance(value, dict) else value
+    return SubjectReport(**_record(complete, path, _SUBJECT))
+
+
 _REPORT: dict[str, _Reader] = {
     "schema": _schema,
     "gradcheck": _text,
     "seed": _count,
-    "subjects": _tuple_of(lambda value, path: SubjectReport(**_record(value, path, _SUBJECT))),
+    "subjects": _tuple_of(_subject),
 }

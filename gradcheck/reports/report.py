@@ -130,6 +130,9 @@ class SubjectReport:
         What the subject declares not to promise.
     without : mapping of str to str
         Checks that were switched off, with the reason for each.
+    canaries : mapping of str to str
+        What became of mistakes that were planted to see whether the run would have shown them: ``"caught"``,
+        ``"survived"`` or ``"not applicable"``, by slug. Empty where none were.
     """
 
     name: str
@@ -147,6 +150,7 @@ class SubjectReport:
     checks: Mapping[str, Evaluations] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     without: Mapping[str, str] = field(default_factory=dict)
+    canaries: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

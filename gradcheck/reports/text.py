@@ -69,8 +69,19 @@ def notes_to_lines(subject: SubjectReport, width: int = WIDTH) -> list[str]:
     return [
         *(_field("declared", limit, width) for limit in subject.limits),
         *(_field("off", f"{check}: {reason}", width) for check, reason in subject.without.items()),
+        *([_field("canaries", _canaries(subject), width)] if subject.canaries else []),
         *(_field("note", note, width) for note in subject.notes),
     ]
+
+
+def _canaries(subject: SubjectReport) -> str:
+    """How many planted mistakes were caught, and which were not."""
+    outcomes = list(subject.canaries.values())
+    made = len(outcomes) - outcomes.count("not applicable")
+    survived = [slug for slug, outcome in subject.canaries.items() if outcome == "survived"]
+    return f"{made - len(survived)} of {made} planted mistakes caught" + (
+        f"; not {', '.join(map(printable, survived))}" if survived else ""
+    )
 
 
 def checks_to_lines(subject: SubjectReport, width: int = WIDTH) -> list[str]:

@@ -78,6 +78,7 @@ def reports() -> st.SearchStrategy[Report]:
         st.lists(failures(), max_size=2).map(tuple),
         texts,
         texts,
+        canaries=st.dictionaries(st.text(), st.sampled_from(["caught", "survived", "not applicable"]), max_size=3),
     )
     return st.builds(Report, counts(), st.lists(subject, max_size=2).map(tuple))
 
@@ -101,7 +102,7 @@ def test_fields_stand_in_the_documented_order(report: Report) -> None:
     assert list(data) == ["schema", "gradcheck", "seed", "subjects"]
     assert list(subject) == [
         *("name", "kind", "verdict", "cases", "seconds", "evaluations", "resolution", "masked", "conditions"),
-        *("failures", "notes", "vacuous", "checks", "limits", "without"),
+        *("failures", "notes", "vacuous", "checks", "limits", "without", "canaries"),
     ]
     assert list(subject["failures"][0]) == [
         *("check", "case", "primal", "index", "analytic", "numeric", "error_bar", "wrong_entries", "entries"),
@@ -240,3 +241,20 @@ def test_a_case_comes_back(report: Report) -> None:
     case = report.failures[0].case
 
     assert case_from_dict(json.loads(json.dumps(case_to_dict(case)))) == case
+
+
+def test_a_report_from_before_there_were_canaries_is_read(report: Report) -> None:
+    data = report.to_dict()
+    for subject in data["subjects"]:
+        del subject["canaries"]
+
+    VALIDATOR.validate(data)
+    assert report_from_json(json.dumps(data)) == report
+
+
+def test_an_unknown_fate_of_a_canary_is_refused(report: Report) -> None:
+    data = report.to_dict()
+    data["subjects"][0]["canaries"] = {"zero": "flew"}
+
+    with pytest.raises(ValueError, match=r"expected .*canaries.* caught, survived, not applicable"):
+        report_from_json(json.dumps(data))

@@ -1,0 +1,166 @@
+"""Mistakes that any backward pass can make: they need to know nothing of the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.faults.mistake import Mistake, Question, mapped
+from gradcheck.subject import Array, Arrays
+
+
+def _each(change: Callable[[Array], Array | None]) -> Callable[[Question], Arrays]:
+    """Return what changes every gradient by itself; None leaves one as it is."""
+
+    def gradients(question: Question) -> Arrays:
+        changed = {name: change(np.array(gradient)) for name, gradient in question.gradients.items()}
+        return {name: gradient for name, gradient in changed.items() if gradient is not None}
+
+    return gradients
+
+
+def scaled(factor: float) -> Callable[[Question], Arrays]:
+    """Return what multiplies every gradient."""
+    return _each(lambda gradient: factor * gradient)
+
+
+def _first(question: Question) -> Any:
+    """The cotangent, or the first of several."""
+    return question.cotangent[0] if isinstance(question.cotangent, tuple) else question.cotangent
+
+
+def batch_size(question: Question) -> int:
+    """Return the size of the first axis of x, or of the output where nothing is called x."""
+    array = question.primals.get("x", _first(question))
+    return int(np.shape(array)[0]) if np.ndim(array) else 1
+
+
+def _by_batch(power: int) -> Callable[[Question], Arrays]:
+    return lambda question: scaled(float(batch_size(question)) ** power)(question)
+
+
+def asked_with(change: Callable[[Array], Array]) -> Callable[[Question], Arrays]:
+    """Return what pulls something else than the cotangent back."""
+    return lambda question: question.altered(mapped(change, question.cotangent))
+
+
+def _one_entry(factor: float) -> Callable[[Array], Array]:
+    """Return what multiplies the largest entry."""
+
+    def change(gradient: Array) -> Array:
+        place = np.unravel_index(int(np.argmax(np.abs(gradient))), gradient.shape)
+        gradient[place] *= factor
+        return gradient
+
+    return change
+
+
+def _without(*index: Any) -> Callable[[Array], Array]:
+    """Return what sets a part to zero; axes that are not there are left out of the index."""
+
+    def change(array: Array) -> Array:
+        if array.ndim:
+            array = np.array(array)
+            array[index[: array.ndim]] = 0
+        return array
+
+    return change
+
+
+def _border_dropped(gradient: Array) -> Array | None:
+    if gradient.ndim < 3:
+        return None
+    inner = np.zeros_like(gradient)
+    space = (slice(None), slice(None), *(slice(1, -1),) * (gradient.ndim - 2))
+    inner[space] = gradient[space]
+    return inner
+
+
+def _turned(change: Callable[[Array], Array], rank: int) -> Callable[[Array], Array | None]:
+    return lambda gradient: np.array(change(gradient)) if gradient.ndim >= rank else None
+
+
+def _exchanged(question: Question) -> Arrays:
+    """Give the gradients of primals of equal shape to one another."""
+    by_shape: dict[tuple[int, ...], list[str]] = {}
+    for name, gradient in question.gradients.items():
+        by_shape.setdefault(np.shape(gradient), []).append(name)
+    return {
+        name: question.gradients[other]
+        for names in by_shape.values()
+        if len(names) > 1
+        for name, other in zip(names, (*names[1:], names[0]), strict=True)
+    }
+
+
+def _half_left_out(cotangent: Array) -> Array:
+    return _without(slice(len(cotangent) // 2, None))(cotangent) if cotangent.ndim else cotangent
+
+
+def _last_sample_alone(cotangent: Array) -> Array:
+    return _without(slice(None, -1))(cotangent) if cotangent.ndim else cotangent
+
+
+#: Mistakes that are planted into any layer; those of `CANARIES` into a person's own.
+GENERIC: tuple[Mistake, ...] = (
+    Mistake("scale:2", "the gradient is twice the right one", scaled(2.0)),
+    Mistake("scale:1/2", "the gradient is half the right one", scaled(0.5)),
+    Mistake("scale:-1", "the gradient has the wrong sign", scaled(-1.0)),
+    Mistake("scale:N", "the gradient is N times the right one, for N samples", _by_batch(1)),
+    Mistake("scale:1/N", "the gradient is divided by the number N of samples", _by_batch(-1)),
+    Mistake("scale:1.001", "the gradient is a thousandth too large", scaled(1.001)),
+    Mistake("zero", "the gradient is zero", scaled(0.0)),
+    Mistake("one-entry", "the largest entry of the gradient is twice the right one", _each(_one_entry(2.0))),
+    Mistake(
+        "one-entry-slightly", "the largest entry of the gradient is a thousandth too large", _each(_one_entry(1.001))
+    ),
+    Mistake("last-row-dropped", "the last row of the gradient is zero", _each(_without(-1))),
+    Mistake("last-column-dropped", "the last column of the gradient is zero", _each(_without(..., -1))),
+    Mistake("border-dropped", "the gradient is zero along the border", _each(_border_dropped)),
+    Mistake(
+        "transposed", "the gradient has its first two axes exchanged", _each(_turned(lambda a: a.swapaxes(0, 1), 2))
+    ),
+    Mistake(
+        "transposed-last",
+        "the gradient has its last two axes exchanged",
+        _each(_turned(lambda a: a.swapaxes(-1, -2), 2)),
+    ),
+    Mistake("flipped", "the gradient is flipped along its last axis", _each(_turned(lambda a: a[..., ::-1], 1))),
+    Mistake("flipped-first", "the gradient is flipped along its first axis", _each(_turned(lambda a: a[::-1], 1))),
+    Mistake(
+        "rolled", "the gradient is moved by one along its last axis", _each(_turned(lambda a: np.roll(a, 1, -1), 1))
+    ),
+    Mistake(
+        "rolled-first",
+        "the gradient is moved by one along its first axis",
+        _each(_turned(lambda a: np.roll(a, 1, 0), 1)),
+    ),
+    Mistake(
+        "sum-in-every-entry", "every entry of the gradient is the sum of all", _each(lambda a: np.full_like(a, a.sum()))
+    ),
+    Mistake(
+        "mean-in-every-entry",
+        "every entry of the gradient is the mean of all",
+        _each(lambda a: np.full_like(a, a.mean())),
+    ),
+    Mistake("exchanged", "the gradients of primals of equal shape are exchanged", _exchanged),
+    Mistake("upstream-ignored", "the upstream gradient is treated as ones", asked_with(np.ones_like)),
+    Mistake("upstream-squared", "the upstream gradient is used twice", asked_with(np.square)),
+    Mistake("upstream-sign", "the upstream gradient is used without its sign", asked_with(np.abs)),
+    Mistake("sample-left-out", "the first row of the upstream gradient is left out", asked_with(_without(0))),
+    Mistake("last-sample-left-out", "the last row of the upstream gradient is left out", asked_with(_without(-1))),
+    Mistake("last-sample-alone", "only the last row of the upstream gradient is used", asked_with(_last_sample_alone)),
+    Mistake("half-batch", "only the first half of the upstream gradient is used", asked_with(_half_left_out)),
+    Mistake(
+        "last-output-left-out", "the last column of the upstream gradient is left out", asked_with(_without(..., -1))
+    ),
+)
+
+#: Every check of a gradient must notice these.
+CANARIES: tuple[Mistake, ...] = tuple(
+    mistake
+    for mistake in GENERIC
+    if mistake.slug in ("scale:2", "scale:-1", "zero", "one-entry", "last-row-dropped", "exchanged")
+)

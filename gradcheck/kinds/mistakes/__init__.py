@@ -1,0 +1,1 @@
+"""What backward passes of each family of kinds get wrong."""

@@ -1,0 +1,142 @@
+"""Every known mistake, planted into the reference layer of its kind, is caught; what is none is argued."""
+
+import re
+
+import numpy as np
+import pytest
+
+from gradcheck.campaign import check_case, corner_cases
+from gradcheck.checks.stages import Settings
+from gradcheck.faults.calls import CALL_CANARIES, CALL_FAULTS
+from gradcheck.faults.generic import CANARIES, GENERIC
+from gradcheck.faults.mistake import Mistake, Question, planted
+from gradcheck.kinds import KINDS, find_kind
+from gradcheck.kinds.mistakes import convolution, normalization, pooling
+from gradcheck.self_test import prove_kind
+from gradcheck.suite import suite
+
+#: Of every family one kind, for a short run; all of them are proven by the slow one.
+SAMPLE = (
+    "conv1d",
+    "max_pool1d",
+    "affine",
+    "softmax_cross_entropy",
+    "layer_norm",
+    "gelu",
+    "embedding",
+    "multiply",
+    "huber",
+)
+
+
+def slugs(proof, outcome):
+    return {planting.slug for planting in proof.plantings if planting.outcome == outcome}
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_every_mistake_is_caught(name):
+    proof = prove_kind(find_kind(name), examples=0)
+    assert proof.survivors == ()
+    assert proof.count("caught") > 30
+    own = {mistake.slug for mistake in KINDS[name].mistakes}
+    assert own & slugs(proof, "caught")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_every_mistake_of_every_kind_is_caught(name):
+    proof = prove_kind(find_kind(name))
+    assert proof.survivors == ()
+
+
+def test_conventions_and_equivalents_are_argued():
+    pool, relu, mean = (prove_kind(find_kind(name), examples=0) for name in ("max_pool2d", "relu", "avg_pool1d"))
+    assert slugs(pool, "convention") == {"ties-split", "last-tie-wins"}
+    assert slugs(relu, "convention") == {"slope-1-at-zero"}
+    assert "mask-from-output" in slugs(relu, "equivalent")
+    assert slugs(mean, "equivalent") == {"last-cache", "stale-cache"}
+    assert all(planting.argument for planting in (*pool.argued, *relu.argued, *mean.argued))
+
+
+def test_a_survivor_is_told():
+    """What is called a mistake, and is none, survives: a proof that cannot fail would prove nothing."""
+    slight = Mistake("slight", "a billionth too large", lambda q: {"x": q.gradients["x"] * (1 + 2e-9)})
+    kind = find_kind("tanh")
+    altered = type(kind)(**{**vars(kind), "mistakes": (slight,)})
+    proof = prove_kind(altered, examples=0)
+    assert [planting.slug for planting in proof.survivors] == ["slight"]
+    assert proof.survivors[0].tried > 10
+
+
+def test_the_baseline_misses_what_shows_between_calls():
+    proof = prove_kind(find_kind("affine"), examples=0, baseline=True)
+    missed = {
+        planting.slug for planting in proof.plantings if planting.outcome == "caught" and not planting.by_baseline
+    }
+    assert {"last-cache", "stale-cache", "same-buffer", "one-entry-slightly"} <= missed
+    assert "weight-not-transposed" not in missed
+    assert proof.rejected == 0
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_slugs_are_unique_and_sentences_plain(name):
+    mistakes = KINDS[name].mistakes
+    assert len({mistake.slug for mistake in mistakes}) == len(mistakes)
+    assert not {mistake.slug for mistake in mistakes} & {mistake.slug for mistake in (*GENERIC, *CALL_FAULTS)}
+    for mistake in mistakes:
+        assert re.fullmatch(r"[a-z0-9-]+|scale:\S+", mistake.slug), mistake.slug
+        assert mistake.sentence
+        assert not mistake.sentence.endswith(".")
+
+
+def questions(name):
+    """Yield the question of every corner, and what the layer answers."""
+    for case in corner_cases(suite(name), 0):
+        subject = suite(name).subject(case)
+        outputs, pullback = subject.vjp(subject.primals)
+        g = np.random.default_rng(case.seed).standard_normal(outputs.shape)
+        right = pullback(g)
+        yield Question(case.config, subject.primals, outputs, g, right, subject.vjp)
+
+
+#: For each kind with formulas of its own for wrong gradients: what they give where nothing is wrong.
+UNALTERED = {
+    "conv1d": lambda q: convolution._pulled(lambda axes: axes, q),
+    "conv2d": lambda q: convolution._pulled(lambda axes: axes, q),
+    "conv3d": lambda q: convolution._pulled(lambda axes: axes, q),
+    "true_conv2d": lambda q: convolution._true_pulled(lambda axes: axes, q),
+    "conv_transpose2d": lambda q: convolution._transposed_pulled(lambda axes: axes, q),
+    "max_pool2d": lambda q: pooling._max_pulled(lambda axes: axes, q),
+    "max_pool1d": lambda q: pooling._max_pulled(lambda axes: axes, q),
+    "avg_pool2d": lambda q: pooling._mean_pulled(lambda axes: axes, q),
+    "avg_pool1d": lambda q: pooling._mean_pulled(lambda axes: axes, q),
+    "layer_norm": normalization._input(normalization._trailing, normalization._right),
+    "batch_norm": normalization._input(normalization._per_channel, normalization._right),
+    "group_norm": normalization._input(normalization._per_group, normalization._right),
+    "instance_norm": normalization._input(normalization._per_instance, normalization._right),
+    "rms_norm": normalization._input(normalization._trailing, normalization._right_rms, centred=False),
+    "local_response_norm": normalization._response(),
+}
+
+
+@pytest.mark.parametrize("name", UNALTERED)
+def test_what_is_altered_is_right_as_long_as_nothing_is(name):
+    """A mistake must differ from the right gradient by itself alone, not by a slip in how it was planted."""
+    for question in questions(name):
+        if np.abs(question.primals["x"]).max() > 100:
+            continue  # formulas of means lose their digits far from zero
+        for primal, gradient in UNALTERED[name](question).items():
+            np.testing.assert_allclose(gradient, question.gradients[primal], rtol=1e-7, atol=1e-9)
+
+
+def test_a_planted_subject_is_right_where_the_mistake_does_not_apply():
+    nowhere = Mistake("nowhere", "wrong nowhere", lambda q: {"x": 2 * q.gradients["x"]}, lambda config, primals: False)
+    case = next(corner_cases(suite("affine"), 0))
+    subject = suite("affine").subject(case)
+    spoiled = suite("affine", lambda config, primals: planted(nowhere, subject, config))
+    assert check_case(spoiled, case, None, Settings()).verdict == "passed"
+
+
+def test_canaries_are_among_the_mistakes():
+    assert {mistake.slug for mistake in CANARIES} <= {mistake.slug for mistake in GENERIC}
+    assert len({*(m.slug for m in CANARIES), *(f.slug for f in CALL_CANARIES)}) == len(CANARIES) + len(CALL_CANARIES)
