@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -142,12 +142,12 @@ def _run_one(item: Subject | Deferred, options: Options, progress: Progress) -> 
     return _with_canaries(report, [(subject, options.seed)], options)
 
 
-def _with_canaries(report: SubjectReport, points: Sequence[tuple[Subject, int]], options: Options) -> SubjectReport:
+def _with_canaries(report: SubjectReport, points: Iterable[tuple[Subject, int]], options: Options) -> SubjectReport:
     """Return the report with what became of planted mistakes, if that was asked and everything passed."""
     if not options.self_test or report.verdict != "passed":
         return report
     begun = time.perf_counter()
-    found = try_canaries(points, options.settings)
+    found = try_canaries(list(points), options.settings)
     return replace(
         report,
         verdict="inconclusive" if found.notes else report.verdict,
@@ -169,7 +169,7 @@ def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectRep
     failures = tally.take_apart()
     report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
     dtype = None if options.dtype is None else np.dtype(options.dtype)
-    return _with_canaries(report, [(suite.subject(case, dtype), case.seed) for case in tally.passed], options)
+    return _with_canaries(report, ((suite.subject(case, dtype), case.seed) for case in tally.passed), options)
 
 
 def corner_cases(suite: Suite, seed: int) -> Iterator[Case]:
@@ -352,6 +352,9 @@ class _Tally:
                 report = replace(report, failures=tuple(replace(f, reproduce=again) for f in report.failures))
                 self._smallest = str(case)
             self._book(report)
+            if not report.failures:
+                once = f"failed {check!r} once, and not when it was repeated: answers change from run to run"
+                failures[check] = (Failure("deterministic", case.id, once),)
             for name in dict.fromkeys(failure.check for failure in report.failures):
                 failures.setdefault(name, tuple(one for one in report.failures if one.check == name))
         return tuple(failure for found in failures.values() for failure in found)
@@ -427,7 +430,7 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
     if options.examples == 0:
         return
     from hypothesis import Phase, given
-    from hypothesis.errors import Unsatisfiable
+    from hypothesis.errors import Flaky, Unsatisfiable
 
     smallest: AnyCase | None = None
     check: str | None = None
@@ -451,8 +454,8 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
             smallest = case
             raise _CaseFailedError
 
-    # What is unsatisfiable shows in the number of cases, which is told.
-    with suppress(_CaseFailedError, _OutOfTime, Unsatisfiable):
+    # What is unsatisfiable shows in the number of cases, which is told; a failure that does not repeat is kept.
+    with suppress(_CaseFailedError, _OutOfTime, Unsatisfiable, Flaky):
         one_case()
 
 

@@ -165,7 +165,7 @@ def _limit(trait: Trait) -> Trait:
 
 def _tried(text: str, allows: Predicate, kind: Kind) -> Predicate:
     """The predicate, which takes configs of the kind."""
-    for config in kind.corners[:1]:
+    for config in kind.corners:
         try:
             allows(config)
         except Exception as error:

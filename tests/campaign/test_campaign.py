@@ -467,3 +467,21 @@ def test_nothing_to_run_is_an_empty_report():
 def test_check_of_a_suite_is_a_run(given):
     for suite in (square_suite(), square_suite(lambda c, p: square(c, p, 3.0))):
         assert without_seconds(gradcheck.check(suite, **given)) == without_seconds(run([suite], Options(**given)))
+
+
+def test_a_failure_that_does_not_repeat_is_told_and_ends_nothing():
+    calls = iter(range(10**6))
+
+    def build(config, primals):
+        wrong = next(calls) == 40
+
+        def vjp(arrays):
+            factor = 3.0 if wrong else 1.0
+            return arrays["x"].copy(), lambda g: {"x": factor * g}
+
+        return gradcheck.Subject("moody", {"x": primals["x"]}, vjp)
+
+    suite = gradcheck.suite("flatten", build, without={"agreement": "another shape"})
+    found = gradcheck.check(suite, examples=30).subjects[0]
+    assert found.verdict == "failed"
+    assert any("not when it was repeated" in failure.explanation for failure in found.failures)
