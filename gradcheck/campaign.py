@@ -16,12 +16,15 @@ from gradcheck.adapters import adapt
 from gradcheck.canaries import try_canaries
 from gradcheck.check import check_subject
 from gradcheck.checks.stages import GROUPS, Settings
+from gradcheck.diagnosis.explain import Diagnosis, diagnose
+from gradcheck.diagnosis.words import explained, is_about_values
 from gradcheck.kinds.kind import Case
 from gradcheck.reports.json import case_to_dict
 from gradcheck.reports.report import VERDICTS, Evaluations, Failure, Report, SubjectReport, Verdict
 from gradcheck.sentences import told
 from gradcheck.subject import Arrays, Deferred, Subject
 from gradcheck.suite import AnyCase, BuildError, DrawnCase, Suite
+from gradcheck.witnesses import case_draws, neighbours, subject_draws, with_other_seeds
 
 if TYPE_CHECKING:
     from hypothesis import Phase
@@ -33,6 +36,8 @@ SHRINK_SECONDS = 20.0
 INCONCLUSIVE_SHARE = 0.1
 #: In so many cases that passed a mistake is planted until it is caught.
 CANARY_CASES = 6
+#: So many cases beside the corner cases are asked for the cause of a failure.
+_WITNESSES = 30
 #: What is looked at first where a case fails several checks.
 _VALUES = ("gradient", "kink")
 
@@ -137,7 +142,7 @@ def _run_one(item: Subject | Deferred, options: Options, progress: Progress) -> 
         primals = {name: array.astype(options.dtype) for name, array in subject.primals.items()}
         command = f"{subject.reproduce} --dtype {options.dtype}" if subject.reproduce else ""
         subject = replace(subject, primals=primals, reproduce=command)
-    report = check_subject(subject, options.seed, options.settings)
+    report = explain_subject(check_subject(subject, options.seed, options.settings), subject, options.seed)
     progress.advance()
     return _with_canaries(report, [(subject, options.seed)], options)
 
@@ -235,6 +240,45 @@ def _check_built(
         return report, names
     command = reproduce_command(suite, case, dtype)
     return replace(report, failures=tuple(replace(f, reproduce=command) for f in report.failures)), names
+
+
+def explain_subject(report: SubjectReport, subject: Subject, seed: int) -> SubjectReport:
+    """Return the report of a subject with the causes of its failures."""
+    return _explained(report, lambda: diagnose(subject_draws(subject, seed)))
+
+
+def explain_case(report: SubjectReport, suite: Suite, case: AnyCase, options: Options) -> SubjectReport:
+    """Return the report of one case of a suite with the causes of its failures, for which other cases are asked."""
+    dtype = None if options.dtype is None else np.dtype(options.dtype)
+    if isinstance(case, DrawnCase):
+        return explain_subject(report, suite.subject(case, dtype), case.seed)
+
+    def diagnosis() -> Diagnosis | None:
+        usual, unusual = _witnesses(suite, case, options.seed + 1)
+        return diagnose(
+            case_draws(suite, [*with_other_seeds(case), *usual], dtype),
+            case.kind.mistakes,
+            case_draws(suite, unusual, dtype),
+            neighbours(suite, case, lambda config: _is_valid(suite, config), dtype),
+        )
+
+    return _explained(report, diagnosis)
+
+
+def _witnesses(suite: Suite, case: Case, seed: int) -> tuple[list[Case], list[Case]]:
+    """Return cases of other configurations, with usual values and with ties, zeros and the like."""
+    usual = case.kind.regimes[0]
+    corners = list(corner_cases(suite, seed))
+    drawn = [one for one in draw_cases(suite, _WITNESSES, seed) if isinstance(one, Case)]
+    return (
+        [*(one for one in corners if one.regime == usual), *(replace(one, regime=usual) for one in drawn)],
+        [*(one for one in corners if one.regime != usual), *(one for one in drawn if one.regime != usual)],
+    )
+
+
+def _explained(report: SubjectReport, diagnosis: Callable[[], Diagnosis | None]) -> SubjectReport:
+    asked = diagnosis() if any(map(is_about_values, report.failures)) else None
+    return replace(report, failures=explained(report.failures, asked))
 
 
 def reproduce_command(suite: Suite, case: Case, dtype: str | None = None) -> str:
@@ -347,6 +391,7 @@ class _Tally:
             if check in failures:
                 continue
             report = check_case(self._suite, case, self._options.dtype, self._options.settings)
+            report = explain_case(report, self._suite, case, self._options)
             if isinstance(case, DrawnCase):
                 again = _rerun_command(self._suite, self._options)
                 report = replace(report, failures=tuple(replace(f, reproduce=again) for f in report.failures))

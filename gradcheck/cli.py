@@ -261,12 +261,13 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -
 
     CASE is the "case" of a failure in a JSON report, or a file that holds it.
     """
-    from gradcheck.campaign import Options, check_case
+    from gradcheck.campaign import Options, check_case, explain_case
 
     data = _read_case(case)
     suite = _suite_of(data, target)
     options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive)
-    checked = check_case(suite, _case_of(suite, data), dtype, options.settings)
+    found = _case_of(suite, data)
+    checked = explain_case(check_case(suite, found, dtype, options.settings), suite, found, options)
     report = Report(data.seed, (checked,))
     console = _console()
     width = min(console.width, WIDTH)

@@ -19,11 +19,15 @@ ALLOWED = {
     "__init__": {"adapters", "check", "numeric", "reports", "subject", "suite"},
     "__main__": set(),
     "adapters": {"subject"},
-    "campaign": {"adapters", "canaries", "check", "checks", "kinds", "reports", "sentences", "subject", "suite"},
+    "campaign": {
+        *("adapters", "canaries", "check", "checks", "diagnosis", "kinds", "reports", "sentences", "subject", "suite"),
+        "witnesses",
+    },
     "canaries": {"check", "checks", "faults", "subject"},
     "check": {"checks", "reports", "subject"},
     "checks": {"numeric", "reports", "subject"},
     "cli": {"gradcheck", "kinds", "reports", "self_test", "subject", "suite", "targets"},
+    "diagnosis": {"checks", "faults", "numeric", "reports", "subject"},
     "faults": {"subject"},
     "kinds": {"adapters", "faults", "reference_layers", "reports", "sentences", "strategies", "subject", "suite"},
     "numeric": set(),
@@ -35,6 +39,7 @@ ALLOWED = {
     "subject": set(),
     "suite": {"kinds", "reports", "sentences", "subject"},
     "targets": {"kinds", "sentences", "subject", "suite"},
+    "witnesses": {"diagnosis", "kinds", "subject", "suite"},
 }
 #: Rooms that its functions may import beside those, when they are called.
 LATER = {
@@ -51,6 +56,10 @@ MODULES = {
     ("check", "reports"): {"gradcheck.reports.report"},
     ("canaries", "checks"): {"gradcheck.checks.stages"},
     ("campaign", "checks"): {"gradcheck.checks.stages"},
+    ("diagnosis", "checks"): {"gradcheck.checks.probe"},
+    ("diagnosis", "numeric"): {"gradcheck.numeric.function", "gradcheck.numeric.space"},
+    ("diagnosis", "reports"): {"gradcheck.reports.report"},
+    ("witnesses", "diagnosis"): {"gradcheck.diagnosis.exhibit"},
     ("cli", "checks"): {"gradcheck.checks.stages"},
     ("pytest_plugin", "checks"): {"gradcheck.checks.stages"},
     ("kinds", "reports"): {"gradcheck.reports.report"},

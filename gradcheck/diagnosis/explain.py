@@ -1,0 +1,173 @@
+"""Which cause is reported for a wrong gradient: the one explanation that predicts every answer of the layer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gradcheck.diagnosis.describe import describe
+from gradcheck.diagnosis.exhibit import Draw, Exhibit, exhibit
+from gradcheck.diagnosis.families import proposals
+from gradcheck.diagnosis.families.factors import combinations
+from gradcheck.diagnosis.hypothesis import Hypothesis, catalogue
+from gradcheck.faults.mistake import Mistake
+
+#: Draws end after so many seconds, or so many answers.
+SECONDS = 3.0
+MOST = 48
+#: With so many answers, in so many of which it tells, a single explanation is believed.
+_ENOUGH, _TELLING = 12, 3
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why the gradient of one primal is wrong.
+
+    Attributes
+    ----------
+    slug : str
+    sentence : str
+    """
+
+    slug: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is known of wrong gradients.
+
+    Attributes
+    ----------
+    wrong : tuple of str
+        The primals whose gradients are wrong in the failing case.
+    causes : dict of str to Cause
+        By primal, where there is one explanation.
+    descriptions : dict of str to str
+        By primal, where there is none: where the error lives.
+    """
+
+    wrong: tuple[str, ...]
+    causes: dict[str, Cause]
+    descriptions: dict[str, str]
+
+
+def diagnose(
+    draws: Iterable[Draw],
+    mistakes: Sequence[Mistake] = (),
+    look_alikes: Iterable[Draw] = (),
+    neighbours: Iterable[tuple[str, Draw]] = (),
+) -> Diagnosis | None:
+    """Explain the wrong gradients of a layer.
+
+    Parameters
+    ----------
+    draws : iterable of Draw
+        The failing case first, then others; they are asked for one by one, as many as it takes.
+    mistakes : sequence of Mistake
+        Those of the kind of layer.
+    look_alikes : iterable of Draw
+        Cases that tell explanations apart which all others do not: ties, zeros. A layer may answer them in its own
+        way, so that they decide between explanations and refute none.
+    neighbours : iterable of (str, Draw)
+        Simpler cases with what makes them simpler, such as ``"stride=(1, 1)"``.
+
+    Returns
+    -------
+    Diagnosis or None
+        None where the layer does not answer the first case, or nobody knows what is right there.
+    """
+    evidence = _Evidence(draws)
+    first = evidence.first
+    if first is None:
+        return None
+    decisive = _Evidence(look_alikes)
+    causes, descriptions = {}, {}
+    for primal in first.wrong:
+        best = _best(primal, evidence, decisive, mistakes)
+        if best is not None:
+            causes[primal] = Cause(best.slug, best.sentence(first, primal))
+        else:
+            descriptions[primal] = describe(primal, evidence.seen)
+    if descriptions and (simpler := _passing(neighbours)):
+        descriptions = {primal: _with(told, simpler) for primal, told in descriptions.items()}
+    return Diagnosis(first.wrong, causes, descriptions)
+
+
+def _passing(neighbours: Iterable[tuple[str, Draw]]) -> str:
+    """Return what makes the first simpler case that is right so simple."""
+    for change, draw in neighbours:
+        answer = exhibit(draw)
+        if answer is not None and not answer.wrong:
+            return f"with {change} it is right"
+    return ""
+
+
+def _with(told: str, more: str) -> str:
+    return f"{told}; {more}" if told else more
+
+
+class _Evidence:
+    """The answers of a layer, asked for when they are looked at."""
+
+    def __init__(self, draws: Iterable[Draw]) -> None:
+        self._draws = iter(draws)
+        self._deadline = time.monotonic() + SECONDS
+        self.seen: list[Exhibit] = []
+
+    @property
+    def first(self) -> Exhibit | None:
+        """The answer in the failing case, if there is one."""
+        if not self.seen and (draw := next(self._draws, None)) is not None:
+            answer = exhibit(draw)
+            self.seen += [] if answer is None else [answer]
+        return self.seen[0] if self.seen else None
+
+    def __iter__(self) -> Iterator[Exhibit]:
+        yield from self.seen
+        while len(self.seen) < MOST and time.monotonic() < self._deadline:
+            draw = next(self._draws, None)
+            if draw is None:
+                return
+            answer = exhibit(draw)
+            if answer is not None:
+                self.seen.append(answer)
+                yield answer
+
+
+def _best(primal: str, evidence: _Evidence, decisive: _Evidence, mistakes: Sequence[Mistake]) -> Hypothesis | None:
+    """Return the most specific explanation that predicts every answer."""
+    first = evidence.first
+    assert first is not None
+    sources = (catalogue(mistakes), proposals(first, primal), combinations(first, primal, tuple(mistakes)))
+    for source in sources:
+        fitting = [one for one in source if one.fits(first, primal) and one.tells(first, primal)]
+        survivors = _surviving(fitting, primal, evidence)
+        if survivors:
+            return min(_decided(survivors, primal, decisive), key=lambda one: one.rank)
+    return None
+
+
+def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: Iterable[Exhibit]) -> list[Hypothesis]:
+    """Return those that predict every answer, and told it apart from the right one in two answers at least."""
+    telling = dict.fromkeys(hypotheses, 0)
+    for asked, answer in enumerate(evidence, 1):
+        if not telling:
+            return []
+        if primal not in answer.answers:
+            continue
+        telling = {one: count + one.tells(answer, primal) for one, count in telling.items() if one.fits(answer, primal)}
+        if asked >= _ENOUGH and len(telling) == 1 and min(telling.values()) >= _TELLING:
+            break
+    return [one for one, count in telling.items() if count >= 2]
+
+
+def _decided(survivors: list[Hypothesis], primal: str, decisive: Iterable[Exhibit]) -> list[Hypothesis]:
+    """Return those that the decisive answers leave; all of them where an answer refutes all."""
+    for answer in decisive if len(survivors) > 1 else ():
+        if primal in answer.answers:
+            survivors = [one for one in survivors if one.fits(answer, primal)] or survivors
+        if len(survivors) == 1:
+            break
+    return survivors

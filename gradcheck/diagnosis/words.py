@@ -1,0 +1,55 @@
+"""A diagnosis put into the failures that it explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gradcheck.diagnosis.explain import Diagnosis
+from gradcheck.reports.report import Failure
+
+#: Checks that find a wrong value; every other check names the cause itself.
+VALUES = ("gradient", "kink", "linear", "second-point", "finite", "shape")
+#: Contracts that a wrong value breaks too.
+_BROKEN_BY_VALUES = (
+    "linear-in-cotangent",
+    "zero-for-zero",
+    "batch-exchange",
+    "batch-order",
+    "batch-sizes",
+    "any-rank",
+)
+#: Checks that tell nothing of a cause.
+_NO_CAUSE = ("build", "raised", "form", "names", "dtype", "forward")
+#: What a finding says when it knows nothing.
+_UNEXPLAINED = "analytic and numeric gradient differ"
+
+
+def is_about_values(failure: Failure) -> bool:
+    """Whether a failure is one of values, whose cause is to be looked for."""
+    return failure.check in (*VALUES, *_BROKEN_BY_VALUES) or failure.check.startswith("law:")
+
+
+def explained(failures: Sequence[Failure], diagnosis: Diagnosis | None) -> tuple[Failure, ...]:
+    """Return the failures with their causes, and with what is known of those that have none."""
+    return tuple(_explained(failure, diagnosis) for failure in failures)
+
+
+def _explained(failure: Failure, diagnosis: Diagnosis | None) -> Failure:
+    if failure.check in _NO_CAUSE:
+        return failure
+    if not is_about_values(failure):
+        return replace(failure, cause=failure.check)
+    own = failure.check if failure.check in _BROKEN_BY_VALUES else None
+    if diagnosis is None:
+        return replace(failure, cause=own)
+    primals = [failure.primal] if failure.primal else list(diagnosis.wrong)
+    causes = [diagnosis.causes[primal] for primal in primals if primal in diagnosis.causes]
+    if causes and len({cause.slug for cause in causes}) == 1 and len(causes) == len(primals):
+        return replace(failure, cause=causes[0].slug, explanation=_joined(causes[0].sentence, failure.explanation))
+    told = "; ".join(diagnosis.descriptions[primal] for primal in primals if diagnosis.descriptions.get(primal))
+    return replace(failure, cause=own, explanation=_joined(failure.explanation, told))
+
+
+def _joined(first: str, second: str) -> str:
+    return "; ".join(part for part in (first, second) if part and part != _UNEXPLAINED) or _UNEXPLAINED
