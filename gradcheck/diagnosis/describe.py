@@ -53,7 +53,6 @@ def _sets(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, Callable[[Exhibi
     yield "where the right gradient is zero", lambda e: e.right[primal] == 0
     yield f"where `{primal}` is negative", lambda e: e.question.primals[primal] < 0
     yield f"where `{primal}` is positive", lambda e: e.question.primals[primal] > 0
-    yield "where the right gradient is not zero", lambda e: e.right[primal] != 0
     for axis in range(rank):
         yield f"in all but the first entry along axis {axis}", _but(_ends(primal, (axis,), first=True))
         yield f"in all but the last entry along axis {axis}", _but(_ends(primal, (axis,), last=True))

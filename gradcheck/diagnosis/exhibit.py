@@ -91,14 +91,22 @@ class Exhibit:
         """Whether two arrays are certainly not the same gradient."""
         return self._distance(one, other, primal) > _APART * self._same
 
+    def altered(self, primal: str, cotangent: Any = None, **primals: Array) -> Array | None:
+        """Return the right gradient for another cotangent or at another point; None where nobody can tell."""
+        try:
+            with np.errstate(all="ignore"):
+                return np.asarray(self.question.altered(cotangent, **primals)[primal])
+        except (ValueError, ArithmeticError, TooExpensiveError):
+            return None
+
     def _make(self, mistake: Mistake) -> Arrays:
         if not mistake.applies(self.question.config, self.question.primals):
             return {}
         try:
             with np.errstate(all="ignore"):
                 made = mistake.gradients(self.question)
-        except (ValueError, IndexError, TypeError, ArithmeticError, AttributeError, KeyError):
-            return {}  # a mistake that was not made for such a layer
+        except (ValueError, IndexError, TypeError, ArithmeticError, AttributeError, KeyError, TooExpensiveError):
+            return {}  # a mistake that was not made for such a layer, or takes too long to look at
         return {name: np.asarray(array) for name, array in made.items()}
 
     def _distance(self, one: Array, other: Array, primal: str) -> float:
@@ -115,8 +123,8 @@ class Exhibit:
         return float(np.abs(one - other).max(initial=0.0) / largest) if largest else 0.0
 
 
-def exhibit(draw: Draw) -> Exhibit | None:
-    """Ask the layer of a draw; None if it does not answer or nobody knows what is right."""
+def exhibit(draw: Draw, deadline: float = np.inf) -> Exhibit | None:
+    """Ask the layer of a draw; None if it does not answer, or nobody knows what is right before a deadline."""
     probe = Probe(draw.subject)
     rng = np.random.default_rng([draw.seed, 7])
     try:
@@ -125,7 +133,7 @@ def exhibit(draw: Draw) -> Exhibit | None:
             cotangent = mapped(lambda y: rng.standard_normal(y.shape).astype(y.dtype), linearization.returned)
             outputs = copied(linearization.returned)
             answers = _answers(probe, linearization, cotangent)
-            vjp, exact = _right(draw, probe, outputs)
+            vjp, exact = _right(draw, probe, outputs, deadline)
             primals = {name: np.array(array, np.float64) for name, array in draw.subject.primals.items()}
             wide = mapped(lambda g: np.asarray(g, np.float64), cotangent)
             right_outputs, pullback = vjp(primals)
@@ -152,13 +160,13 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic | float | int)
 
 
-def _right(draw: Draw, probe: Probe, outputs: Any) -> tuple[Vjp, bool]:
+def _right(draw: Draw, probe: Probe, outputs: Any, deadline: float) -> tuple[Vjp, bool]:
     """Return the vjp that is right, and whether it is exact: that of a layer with the same forward, or differences."""
     if draw.right is not None:
         wide = {name: np.array(array, np.float64) for name, array in draw.subject.primals.items()}
         if _agree(draw.right.vjp(wide)[0], outputs):
             return draw.right.vjp, True
-    return differentiated(probe), False
+    return differentiated(probe, deadline), False
 
 
 def _agree(one: Any, other: Any) -> bool:

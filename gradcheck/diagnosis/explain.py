@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from gradcheck.diagnosis.families.factors import combinations
 from gradcheck.diagnosis.hypothesis import Hypothesis, catalogue
 from gradcheck.faults.mistake import Mistake
 
-#: Draws end after so many seconds, or so many answers.
+#: Looking for causes ends after so many seconds, or so many answers.
 SECONDS = 3.0
 MOST = 48
 #: With so many answers, in so many of which it tells, a single explanation is believed.
 _ENOUGH, _TELLING = 12, 3
+#: So many explanations that look the same are told beside the first.
+_ALIKE = 2
 
 
 @dataclass(frozen=True)
@@ -78,27 +81,28 @@ def diagnose(
     Diagnosis or None
         None where the layer does not answer the first case, or nobody knows what is right there.
     """
-    evidence = _Evidence(draws)
+    deadline = time.monotonic() + SECONDS
+    evidence = _Evidence(draws, deadline)
     first = evidence.first
     if first is None:
         return None
-    decisive = _Evidence(look_alikes)
+    decisive = _Evidence(look_alikes, deadline)
     causes, descriptions = {}, {}
     for primal in first.wrong:
-        best = _best(primal, evidence, decisive, mistakes)
-        if best is not None:
-            causes[primal] = Cause(best.slug, best.sentence(first, primal))
+        survivors = _explanations(primal, evidence, decisive, mistakes)
+        if survivors:
+            causes[primal] = _cause(survivors, first, primal)
         else:
             descriptions[primal] = describe(primal, evidence.seen)
-    if descriptions and (simpler := _passing(neighbours)):
+    if descriptions and (simpler := _passing(neighbours, deadline)):
         descriptions = {primal: _with(told, simpler) for primal, told in descriptions.items()}
     return Diagnosis(first.wrong, causes, descriptions)
 
 
-def _passing(neighbours: Iterable[tuple[str, Draw]]) -> str:
+def _passing(neighbours: Iterable[tuple[str, Draw]], deadline: float) -> str:
     """Return what makes the first simpler case that is right so simple."""
     for change, draw in neighbours:
-        answer = exhibit(draw)
+        answer = exhibit(draw, deadline)
         if answer is not None and not answer.wrong:
             return f"with {change} it is right"
     return ""
@@ -111,16 +115,16 @@ def _with(told: str, more: str) -> str:
 class _Evidence:
     """The answers of a layer, asked for when they are looked at."""
 
-    def __init__(self, draws: Iterable[Draw]) -> None:
+    def __init__(self, draws: Iterable[Draw], deadline: float) -> None:
         self._draws = iter(draws)
-        self._deadline = time.monotonic() + SECONDS
+        self._deadline = deadline
         self.seen: list[Exhibit] = []
 
     @property
     def first(self) -> Exhibit | None:
         """The answer in the failing case, if there is one."""
         if not self.seen and (draw := next(self._draws, None)) is not None:
-            answer = exhibit(draw)
+            answer = exhibit(draw, self._deadline)
             self.seen += [] if answer is None else [answer]
         return self.seen[0] if self.seen else None
 
@@ -130,23 +134,39 @@ class _Evidence:
             draw = next(self._draws, None)
             if draw is None:
                 return
-            answer = exhibit(draw)
+            answer = exhibit(draw, self._deadline)
             if answer is not None:
                 self.seen.append(answer)
                 yield answer
 
 
-def _best(primal: str, evidence: _Evidence, decisive: _Evidence, mistakes: Sequence[Mistake]) -> Hypothesis | None:
-    """Return the most specific explanation that predicts every answer."""
+def _cause(survivors: Sequence[Hypothesis], first: Exhibit, primal: str) -> Cause:
+    """Return the most specific of the explanations that are left, and what looks the same wherever it was asked."""
+    best, *others = sorted(survivors, key=lambda one: one.rank)
+    alike = [one.slug for one in others if one.rank == best.rank > 0 and one.slug != best.slug]
+    told = best.sentence(first, primal)
+    return Cause(best.slug, f"{told}; {' or '.join(alike[:_ALIKE])} looks the same here" if alike else told)
+
+
+def _explanations(
+    primal: str, evidence: _Evidence, decisive: _Evidence, mistakes: Sequence[Mistake]
+) -> Sequence[Hypothesis]:
+    """Return the explanations that predict every answer: those of the catalogue, or such as have a parameter."""
     first = evidence.first
     assert first is not None
-    sources = (catalogue(mistakes), proposals(first, primal), combinations(first, primal, tuple(mistakes)))
-    for source in sources:
-        fitting = [one for one in source if one.fits(first, primal) and one.tells(first, primal)]
+    stages: list[Iterable[Hypothesis]] = [
+        catalogue(mistakes),
+        proposals(first, primal),
+        combinations(first, primal, tuple(mistakes)),
+    ]
+    if first.question.config is None:  # without other shapes the catalogue alone would decide by chance
+        stages[:2] = [itertools.chain(*stages[:2])]
+    for stage in stages:
+        fitting = [one for one in stage if one.fits(first, primal) and one.tells(first, primal)]
         survivors = _surviving(fitting, primal, evidence)
         if survivors:
-            return min(_decided(survivors, primal, decisive), key=lambda one: one.rank)
-    return None
+            return _decided(survivors, primal, decisive)
+    return []
 
 
 def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: Iterable[Exhibit]) -> list[Hypothesis]:

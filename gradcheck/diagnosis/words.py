@@ -32,7 +32,11 @@ def is_about_values(failure: Failure) -> bool:
 
 def explained(failures: Sequence[Failure], diagnosis: Diagnosis | None) -> tuple[Failure, ...]:
     """Return the failures with their causes, and with what is known of those that have none."""
-    return tuple(_explained(failure, diagnosis) for failure in failures)
+    told = [_explained(failure, diagnosis) for failure in failures]
+    if diagnosis is None or not diagnosis.wrong:
+        return tuple(told)
+    # A wrong value breaks promises too; the value is what people look for first.
+    return tuple(sorted(told, key=lambda failure: failure.check in _BROKEN_BY_VALUES))
 
 
 def _explained(failure: Failure, diagnosis: Diagnosis | None) -> Failure:

@@ -75,6 +75,6 @@ def _asked(slug: str, sentence: str, change: Callable[[Any], Any]) -> Hypothesis
             changed = change(exhibit.question.cotangent)
         except (IndexError, ValueError):  # fewer axes than where it was read off
             return None
-        return np.asarray(exhibit.question.altered(cotangent=changed)[primal])
+        return exhibit.altered(primal, changed)
 
     return Hypothesis(slug, INDEX_SET, plainly(sentence), predict)

@@ -67,7 +67,7 @@ def _instead(slug: str, sentence: str, taken: str, other: Callable[[Exhibit], Ar
     def predict(exhibit: Exhibit, primal: str) -> Array | None:
         array = other(exhibit)
         fits = array.shape == exhibit.question.primals[taken].shape
-        return _altered(exhibit, primal, taken, array) if fits else None
+        return exhibit.altered(primal, **{taken: np.array(array)}) if fits else None
 
     return Hypothesis(slug, OPERAND, plainly(sentence), predict)
 
@@ -76,12 +76,4 @@ def _updated(exhibit: Exhibit, primal: str, taken: str, rate: float) -> Array | 
     gradient = exhibit.right[taken]
     if not np.isfinite(gradient).all():
         return None
-    return _altered(exhibit, primal, taken, exhibit.question.primals[taken] - rate * gradient)
-
-
-def _altered(exhibit: Exhibit, primal: str, taken: str, array: Array) -> Array | None:
-    try:
-        with np.errstate(all="ignore"):
-            return np.asarray(exhibit.question.altered(**{taken: np.array(array, np.float64)})[primal])
-    except (ValueError, ArithmeticError):  # outside of the domain of the forward
-        return None
+    return exhibit.altered(primal, **{taken: exhibit.question.primals[taken] - rate * gradient})
