@@ -250,10 +250,10 @@ def explain_subject(report: SubjectReport, subject: Subject, seed: int) -> Subje
 def explain_case(report: SubjectReport, suite: Suite, case: AnyCase, options: Options) -> SubjectReport:
     """Return the report of one case of a suite with the causes of its failures, for which other cases are asked."""
     dtype = None if options.dtype is None else np.dtype(options.dtype)
-    if isinstance(case, DrawnCase):
-        return explain_subject(report, suite.subject(case, dtype), case.seed)
 
-    def diagnosis() -> Diagnosis | None:
+    def diagnosis() -> Diagnosis:
+        if isinstance(case, DrawnCase):
+            return diagnose(subject_draws(suite.subject(case, dtype), case.seed))
         usual, unusual = _witnesses(suite, case, options.seed + 1)
         return diagnose(
             case_draws(suite, [*with_other_seeds(case), *usual], dtype),
@@ -276,9 +276,16 @@ def _witnesses(suite: Suite, case: Case, seed: int) -> tuple[list[Case], list[Ca
     )
 
 
-def _explained(report: SubjectReport, diagnosis: Callable[[], Diagnosis | None]) -> SubjectReport:
-    asked = diagnosis() if any(map(is_about_values, report.failures)) else None
-    return replace(report, failures=explained(report.failures, asked))
+def _explained(report: SubjectReport, diagnosis: Callable[[], Diagnosis]) -> SubjectReport:
+    """Return a report with causes; they are looked for only where a value is wrong."""
+    found = diagnosis() if any(map(is_about_values, report.failures)) else Diagnosis()
+    asked = {"diagnosis": found.evaluations} if found.evaluations != Evaluations() else {}
+    return replace(
+        report,
+        failures=explained(report.failures, found),
+        evaluations=report.evaluations + found.evaluations,
+        checks={**report.checks, **asked},
+    )
 
 
 def reproduce_command(suite: Suite, case: Case, dtype: str | None = None) -> str:

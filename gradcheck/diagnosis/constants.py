@@ -50,7 +50,6 @@ def _sizes(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, float]]:
         "features": shape[-1] if shape else 1,
         "rows": math.prod(shape[:-1]),
         "entries": exhibit.right[primal].size,
-        **{f"size {axis} of {primal}": size for axis, size in enumerate(exhibit.right[primal].shape)},
     }
     yield from ((name, float(size)) for name, size in sizes.items() if size > 1)
 

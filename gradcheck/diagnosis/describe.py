@@ -11,6 +11,7 @@ from gradcheck.subject import Array
 
 #: A set of entries is where the error lives if it holds (and is held by) nearly all that is wrong.
 _FITS = 0.95
+_EVERYWHERE = "in every entry"
 #: A factor is worth telling if it leaves no more than this share of the gradient.
 _NEAR = 0.5
 
@@ -35,6 +36,8 @@ def _place(primal: str, exhibits: Sequence[Exhibit]) -> str:
     if largest.right[primal].size < 2:
         return ""
     for name, members in _sets(largest, primal):
+        if members(largest).all() and name != _EVERYWHERE:
+            continue
         if _score(primal, exhibits, members) >= _FITS:
             return f"the error lies {name}{_value_there(primal, exhibits, members)}"
     return "the error lies in no part of it that has a name"
@@ -56,7 +59,7 @@ def _sets(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, Callable[[Exhibi
     for axis in range(rank):
         yield f"in all but the first entry along axis {axis}", _but(_ends(primal, (axis,), first=True))
         yield f"in all but the last entry along axis {axis}", _but(_ends(primal, (axis,), last=True))
-    yield "in every entry", lambda e: np.ones(e.right[primal].shape, bool)
+    yield _EVERYWHERE, lambda e: np.ones(e.right[primal].shape, bool)
 
 
 def _ends(primal: str, axes: tuple[int, ...], *, first: bool = False, last: bool = False) -> Callable[[Exhibit], Array]:

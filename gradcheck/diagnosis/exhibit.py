@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.probe import FormError, Linearization, Probe, SubjectRaisedError
+from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
 from gradcheck.diagnosis.differences import TooExpensiveError, differentiated
 from gradcheck.faults.mistake import Mistake, Question, copied, mapped
 from gradcheck.subject import Array, Arrays, Subject, Vjp
@@ -56,9 +56,10 @@ class Exhibit:
         Whether the right gradients are those of a layer, not of differences.
     """
 
-    def __init__(self, question: Question, answers: Arrays, same: float, *, exact: bool) -> None:
+    def __init__(self, question: Question, ask: Callable[[Any], Arrays], same: float, *, exact: bool) -> None:
         self.question = question
-        self.answers = answers
+        self.answers = ask(question.cotangent)
+        self._ask = ask
         self.exact = exact
         self._same = same
         self._predicted: dict[Mistake, Arrays] = {}
@@ -90,6 +91,14 @@ class Exhibit:
     def apart(self, one: Array, other: Array, primal: str) -> bool:
         """Whether two arrays are certainly not the same gradient."""
         return self._distance(one, other, primal) > _APART * self._same
+
+    def asked(self, primal: str, cotangent: Any) -> Array | None:
+        """Return the gradient that the layer returns for another cotangent; None where it does not."""
+        try:
+            with np.errstate(all="ignore"):
+                return self._ask(cotangent).get(primal)
+        except (FormError, SubjectRaisedError):
+            return None
 
     def altered(self, primal: str, cotangent: Any = None, **primals: Array) -> Array | None:
         """Return the right gradient for another cotangent or at another point; None where nobody can tell."""
@@ -123,37 +132,54 @@ class Exhibit:
         return float(np.abs(one - other).max(initial=0.0) / largest) if largest else 0.0
 
 
-def exhibit(draw: Draw, deadline: float = np.inf) -> Exhibit | None:
-    """Ask the layer of a draw; None if it does not answer, or nobody knows what is right before a deadline."""
-    probe = Probe(draw.subject)
+def exhibit(draw: Draw, deadline: float = np.inf, probe: Probe | None = None) -> Exhibit | None:
+    """Ask the layer of a draw; None if it does not answer, or nobody knows what is right before a deadline.
+
+    Parameters
+    ----------
+    draw : Draw
+    deadline : float
+        A reading of `time.monotonic`.
+    probe : Probe, optional
+        That of the draw's subject, which counts the calls.
+    """
+    probe = probe or Probe(draw.subject)
     rng = np.random.default_rng([draw.seed, 7])
     try:
         with np.errstate(all="ignore"):
             linearization = probe.linearize()
             cotangent = mapped(lambda y: rng.standard_normal(y.shape).astype(y.dtype), linearization.returned)
             outputs = copied(linearization.returned)
-            answers = _answers(probe, linearization, cotangent)
             vjp, exact = _right(draw, probe, outputs, deadline)
             primals = {name: np.array(array, np.float64) for name, array in draw.subject.primals.items()}
             wide = mapped(lambda g: np.asarray(g, np.float64), cotangent)
             right_outputs, pullback = vjp(primals)
             right = {name: np.array(array) for name, array in pullback(copied(wide)).items()}
+            same = _SAME[probe.analytic_precision.dtype] if exact else max(_SAME[probe.analytic_precision.dtype], 1e-5)
+            question = Question(draw.config, primals, right_outputs, wide, right, vjp)
+            return Exhibit(question, partial(_answers, probe), same, exact=exact)
     except (FormError, SubjectRaisedError, TooExpensiveError):
         return None
-    question = Question(draw.config, primals, right_outputs, wide, right, vjp)
-    same = _SAME[probe.analytic_precision.dtype] if exact else max(_SAME[probe.analytic_precision.dtype], 1e-5)
-    return Exhibit(question, answers, same, exact=exact)
 
 
-def _answers(probe: Probe, linearization: Linearization, cotangent: Any) -> Arrays:
+def _answers(probe: Probe, cotangent: Any) -> Arrays:
+    """Return what the layer returns for a cotangent, in float64 and in whatever shape it comes."""
+    linearization = probe.linearize()
+    outputs = linearization.returned
+    given = (
+        tuple(g.astype(y.dtype) for g, y in zip(cotangent, outputs, strict=True))
+        if isinstance(outputs, tuple)
+        else cotangent.astype(outputs.dtype)
+    )
     try:
-        given: Mapping[str, Any] = linearization.pull(copied(cotangent))
+        gradients: Mapping[str, Any] = linearization.pull(copied(given))
     except FormError:  # its form is wrong, which may tell why
         _, pullback = probe.call_vjp({name: np.array(array) for name, array in probe.subject.primals.items()})
-        given = pullback(copied(cotangent))
-        if not isinstance(given, Mapping):
+        gradients = pullback(copied(given))
+        if not isinstance(gradients, Mapping):
             raise
-    return {name: np.array(given[name], np.float64) for name in probe.subject.primals if _is_array(given.get(name))}
+    names = probe.subject.primals
+    return {name: np.array(gradients[name], np.float64) for name in names if _is_array(gradients.get(name))}
 
 
 def _is_array(value: Any) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from gradcheck.checks.probe import Probe
 from gradcheck.diagnosis.describe import describe
 from gradcheck.diagnosis.exhibit import Draw, Exhibit, exhibit
-from gradcheck.diagnosis.families import proposals
+from gradcheck.diagnosis.families import FAMILIES, FAR_FAMILIES, proposals
 from gradcheck.diagnosis.families.factors import combinations
 from gradcheck.diagnosis.hypothesis import Hypothesis, catalogue
 from gradcheck.faults.mistake import Mistake
+from gradcheck.reports.report import Evaluations
 
 #: Looking for causes ends after so many seconds, or so many answers.
 SECONDS = 3.0
@@ -46,14 +48,17 @@ class Diagnosis:
     wrong : tuple of str
         The primals whose gradients are wrong in the failing case.
     causes : dict of str to Cause
-        By primal, where there is one explanation.
+        By primal, where there is an explanation.
     descriptions : dict of str to str
         By primal, where there is none: where the error lives.
+    evaluations : Evaluations
+        The calls that it took.
     """
 
-    wrong: tuple[str, ...]
-    causes: dict[str, Cause]
-    descriptions: dict[str, str]
+    wrong: tuple[str, ...] = ()
+    causes: Mapping[str, Cause] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    evaluations: Evaluations = field(default_factory=Evaluations)
 
 
 def diagnose(
@@ -61,7 +66,7 @@ def diagnose(
     mistakes: Sequence[Mistake] = (),
     look_alikes: Iterable[Draw] = (),
     neighbours: Iterable[tuple[str, Draw]] = (),
-) -> Diagnosis | None:
+) -> Diagnosis:
     """Explain the wrong gradients of a layer.
 
     Parameters
@@ -78,15 +83,16 @@ def diagnose(
 
     Returns
     -------
-    Diagnosis or None
-        None where the layer does not answer the first case, or nobody knows what is right there.
+    Diagnosis
+        An empty one where the layer does not answer the first case, or nobody knows what is right there.
     """
     deadline = time.monotonic() + SECONDS
-    evidence = _Evidence(draws, deadline)
+    clerk = _Clerk(deadline)
+    evidence = _Evidence(draws, clerk)
     first = evidence.first
     if first is None:
-        return None
-    decisive = _Evidence(look_alikes, deadline)
+        return Diagnosis(evaluations=clerk.evaluations)
+    decisive = _Evidence(look_alikes, clerk)
     causes, descriptions = {}, {}
     for primal in first.wrong:
         survivors = _explanations(primal, evidence, decisive, mistakes)
@@ -94,15 +100,15 @@ def diagnose(
             causes[primal] = _cause(survivors, first, primal)
         else:
             descriptions[primal] = describe(primal, evidence.seen)
-    if descriptions and (simpler := _passing(neighbours, deadline)):
+    if descriptions and (simpler := _passing(neighbours, clerk)):
         descriptions = {primal: _with(told, simpler) for primal, told in descriptions.items()}
-    return Diagnosis(first.wrong, causes, descriptions)
+    return Diagnosis(first.wrong, causes, descriptions, clerk.evaluations)
 
 
-def _passing(neighbours: Iterable[tuple[str, Draw]], deadline: float) -> str:
+def _passing(neighbours: Iterable[tuple[str, Draw]], clerk: _Clerk) -> str:
     """Return what makes the first simpler case that is right so simple."""
     for change, draw in neighbours:
-        answer = exhibit(draw, deadline)
+        answer = clerk.ask(draw)
         if answer is not None and not answer.wrong:
             return f"with {change} it is right"
     return ""
@@ -112,29 +118,52 @@ def _with(told: str, more: str) -> str:
     return f"{told}; {more}" if told else more
 
 
+class _Clerk:
+    """Asks, watches the time, and counts the calls."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._probes: list[Probe] = []
+
+    @property
+    def has_time(self) -> bool:
+        """Whether more may be asked."""
+        return time.monotonic() < self._deadline
+
+    @property
+    def evaluations(self) -> Evaluations:
+        """The calls of the layer in question."""
+        return sum((probe.evaluations for probe in self._probes), Evaluations())
+
+    def ask(self, draw: Draw) -> Exhibit | None:
+        """Return what the layer of a draw answers."""
+        self._probes.append(Probe(draw.subject))
+        return exhibit(draw, self._deadline, self._probes[-1])
+
+
 class _Evidence:
     """The answers of a layer, asked for when they are looked at."""
 
-    def __init__(self, draws: Iterable[Draw], deadline: float) -> None:
+    def __init__(self, draws: Iterable[Draw], clerk: _Clerk) -> None:
         self._draws = iter(draws)
-        self._deadline = deadline
+        self._clerk = clerk
         self.seen: list[Exhibit] = []
 
     @property
     def first(self) -> Exhibit | None:
         """The answer in the failing case, if there is one."""
         if not self.seen and (draw := next(self._draws, None)) is not None:
-            answer = exhibit(draw, self._deadline)
+            answer = self._clerk.ask(draw)
             self.seen += [] if answer is None else [answer]
         return self.seen[0] if self.seen else None
 
     def __iter__(self) -> Iterator[Exhibit]:
         yield from self.seen
-        while len(self.seen) < MOST and time.monotonic() < self._deadline:
+        while len(self.seen) < MOST and self._clerk.has_time:
             draw = next(self._draws, None)
             if draw is None:
                 return
-            answer = exhibit(draw, self._deadline)
+            answer = self._clerk.ask(draw)
             if answer is not None:
                 self.seen.append(answer)
                 yield answer
@@ -143,7 +172,9 @@ class _Evidence:
 def _cause(survivors: Sequence[Hypothesis], first: Exhibit, primal: str) -> Cause:
     """Return the most specific of the explanations that are left, and what looks the same wherever it was asked."""
     best, *others = sorted(survivors, key=lambda one: one.rank)
-    alike = [one.slug for one in others if one.rank == best.rank > 0 and one.slug != best.slug]
+    alike = [
+        slug for slug in dict.fromkeys(one.slug for one in others if one.rank == best.rank > 0) if slug != best.slug
+    ]
     told = best.sentence(first, primal)
     return Cause(best.slug, f"{told}; {' or '.join(alike[:_ALIKE])} looks the same here" if alike else told)
 
@@ -156,7 +187,8 @@ def _explanations(
     assert first is not None
     stages: list[Iterable[Hypothesis]] = [
         catalogue(mistakes),
-        proposals(first, primal),
+        proposals(FAMILIES, first, primal),
+        proposals(FAR_FAMILIES, first, primal),
         combinations(first, primal, tuple(mistakes)),
     ]
     if first.question.config is None:  # without other shapes the catalogue alone would decide by chance

@@ -30,29 +30,34 @@ def is_about_values(failure: Failure) -> bool:
     return failure.check in (*VALUES, *_BROKEN_BY_VALUES) or failure.check.startswith("law:")
 
 
-def explained(failures: Sequence[Failure], diagnosis: Diagnosis | None) -> tuple[Failure, ...]:
+def explained(failures: Sequence[Failure], diagnosis: Diagnosis) -> tuple[Failure, ...]:
     """Return the failures with their causes, and with what is known of those that have none."""
     told = [_explained(failure, diagnosis) for failure in failures]
-    if diagnosis is None or not diagnosis.wrong:
+    if not diagnosis.wrong:
         return tuple(told)
     # A wrong value breaks promises too; the value is what people look for first.
     return tuple(sorted(told, key=lambda failure: failure.check in _BROKEN_BY_VALUES))
 
 
-def _explained(failure: Failure, diagnosis: Diagnosis | None) -> Failure:
+def _explained(failure: Failure, diagnosis: Diagnosis) -> Failure:
     if failure.check in _NO_CAUSE:
         return failure
     if not is_about_values(failure):
         return replace(failure, cause=failure.check)
     own = failure.check if failure.check in _BROKEN_BY_VALUES else None
-    if diagnosis is None:
-        return replace(failure, cause=own)
     primals = [failure.primal] if failure.primal else list(diagnosis.wrong)
     causes = [diagnosis.causes[primal] for primal in primals if primal in diagnosis.causes]
     if causes and len({cause.slug for cause in causes}) == 1 and len(causes) == len(primals):
-        return replace(failure, cause=causes[0].slug, explanation=_joined(causes[0].sentence, failure.explanation))
+        told = _joined(causes[0].sentence, _without_ratio(failure.explanation))
+        return replace(failure, cause=causes[0].slug, explanation=told)
     told = "; ".join(diagnosis.descriptions[primal] for primal in primals if diagnosis.descriptions.get(primal))
     return replace(failure, cause=own, explanation=_joined(failure.explanation, told))
+
+
+def _without_ratio(finding: str) -> str:
+    """Leave out a ratio that the cause tells too; where it asks something, the question stays."""
+    clauses = finding.split("; ")
+    return "; ".join(one for one in clauses if not one.startswith("analytic = ") or one.endswith("?"))
 
 
 def _joined(first: str, second: str) -> str:

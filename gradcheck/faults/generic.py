@@ -32,9 +32,9 @@ def _first(question: Question) -> Any:
 
 
 def batch_size(question: Question) -> int:
-    """Return the size of the first axis of x, or of the output where nothing is called x."""
-    array = question.primals.get("x", _first(question))
-    return int(np.shape(array)[0]) if np.ndim(array) else 1
+    """Return the size of the first axis of x; where nothing is called x, of the output or else of the first primal."""
+    arrays = (question.primals.get("x", 0.0), _first(question), next(iter(question.primals.values())))
+    return next((int(np.shape(array)[0]) for array in arrays if np.ndim(array)), 1)
 
 
 def _by_batch(power: int) -> Callable[[Question], Arrays]:
@@ -63,7 +63,7 @@ def _without(*index: Any) -> Callable[[Array], Array]:
     def change(array: Array) -> Array:
         if array.ndim:
             array = np.array(array)
-            array[index[: array.ndim]] = 0
+            array[index if ... in index else index[: array.ndim]] = 0
         return array
 
     return change
