@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,24 @@ def _last_sample_alone(cotangent: Array) -> Array:
     return _without(slice(None, -1))(cotangent) if cotangent.ndim else cotangent
 
 
+def _summed_in(dtype: type) -> Callable[[Question], Arrays]:
+    """Return what adds the gradients of the rows of the upstream gradient up in another dtype, one after another."""
+
+    def gradients(question: Question) -> Arrays:
+        rows = len(_first(question)) if np.ndim(_first(question)) else 1
+        total: dict[str, Array] = {name: np.zeros(np.shape(array), dtype) for name, array in question.gradients.items()}
+        for row in range(rows):
+            of_row = question.altered(mapped(partial(_row_alone, row), question.cotangent))
+            total = {name: (array + of_row[name]).astype(dtype) for name, array in total.items()}
+        return total
+
+    return gradients
+
+
+def _row_alone(row: int, cotangent: Array) -> Array:
+    return _without(slice(row + 1, None))(_without(slice(None, row))(cotangent))
+
+
 #: Mistakes that are planted into any layer; those of `CANARIES` into a person's own.
 GENERIC: tuple[Mistake, ...] = (
     Mistake("scale:2", "the gradient is twice the right one", scaled(2.0)),
@@ -153,6 +172,16 @@ GENERIC: tuple[Mistake, ...] = (
     Mistake("last-sample-left-out", "the last row of the upstream gradient is left out", asked_with(_without(-1))),
     Mistake("last-sample-alone", "only the last row of the upstream gradient is used", asked_with(_last_sample_alone)),
     Mistake("half-batch", "only the first half of the upstream gradient is used", asked_with(_half_left_out)),
+    Mistake(
+        "summed-in-float16",
+        "the gradient is summed over the upstream gradient's rows in float16",
+        _summed_in(np.float16),
+    ),
+    Mistake(
+        "summed-in-float32",
+        "the gradient is summed over the upstream gradient's rows in float32",
+        _summed_in(np.float32),
+    ),
     Mistake(
         "last-output-left-out", "the last column of the upstream gradient is left out", asked_with(_without(..., -1))
     ),

@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import balanced, equal_shares, homogeneous_jointly, sums_to_zero
+from gradcheck.kinds.mistakes.chain import FIVE_LAYER_MISTAKES, SEQUENTIAL_MISTAKES
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.strategies.windows import Window
@@ -207,6 +208,7 @@ SEQUENTIAL = Kind(
     },
     laws=_sequential_laws,
     layers=(Sequential,),
+    mistakes=SEQUENTIAL_MISTAKES,
 )
 
 FIVE_LAYER_CNN = Kind(
@@ -235,4 +237,5 @@ FIVE_LAYER_CNN = Kind(
     regimes=("normal", "zeros"),
     laws=_five_layer_laws,
     layers=(FiveLayerCNN,),
+    mistakes=FIVE_LAYER_MISTAKES,
 )
