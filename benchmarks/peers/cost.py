@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from peers.cases import Layer
 from peers.function import Function
@@ -51,7 +52,7 @@ def measure(
     for row in _in_turn(rows):
         # The unit is measured right beside each check, since a machine's pace changes within a run.
         unit = _median_of(base.forward_and_backward, 5)
-        row.times.append(_seconds(lambda row=row: judged(row.function, row.check)))
+        row.times.append(_seconds(partial(judged, row.function, row.check)))
         row.ratios.append(row.times[-1] / unit)
     grown = peaks([row.peer for row in rows], layer) if memory else {}
     for row in rows:
@@ -76,7 +77,7 @@ def _warm(peer: Peer, layer: Layer, rounds: int) -> _Row:
     outcome = judged(function, check)
     took = time.perf_counter() - begun
     if took < SECONDS_EACH:
-        took = _seconds(lambda: judged(function, check))
+        took = _seconds(partial(judged, function, check))
     return _Row(peer, function, check, outcome, max(1, min(rounds, int(SECONDS_EACH / took))))
 
 

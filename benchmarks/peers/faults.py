@@ -21,8 +21,8 @@ from gradcheck.self_test import EQUIVALENT
 from gradcheck.suite import suite
 from peers.cases import CALLED, FAULTY, faulty_layer
 from peers.function import Function
-from peers.peer import Peer
-from peers.results import Faults
+from peers.peer import Peer, Verdict
+from peers.results import Counts, Faults, Progress
 
 OWN, ANY, CALLS = "mistakes of the kind", "mistakes of any layer", "call order, memory, precision"
 #: Gradients that differ by less than this share of their largest entry are the same.
@@ -45,31 +45,27 @@ def plantings() -> list[Planting]:
 
 
 def sample(all_of_them: Sequence[Planting], share: int) -> list[Planting]:
-    """Return every `share`-th of each group, in their order."""
-    groups: dict[str, list[Planting]] = {}
-    for planting in all_of_them:
-        groups.setdefault(planting.group, []).append(planting)
-    return [planting for group in groups.values() for planting in group[::share]]
+    """Return every `share`-th mistake of any layer, twice that share of the kinds' own, all that show in calls alone."""
+    steps = {OWN: max(1, share // 2), ANY: share, CALLS: 1}
+    return [one for group, step in steps.items() for one in [p for p in all_of_them if p.group == group][::step]]
 
 
-def ask(
-    peers: Sequence[Peer], share: int = 1, progress: Callable[[int, int], None] = lambda done, all_: None
-) -> Faults:
-    """Return what every checker says of the mistakes; of every `share`-th of them."""
+def ask(peers: Sequence[Peer], progress: Progress, share: int = 1) -> Faults:
+    """Return what every checker says of the mistakes, or of a sample of them."""
     available = plantings()
     chosen = sample(available, share)
     present = [peer for peer in peers if peer.missing() is None]
     trusted = {(peer.name, kind): _accepts_right(peer, kind) for peer in present for kind in {p.kind for p in chosen}}
-    verdicts: dict[str, dict[str, Counter[Any]]] = {}
-    slugs: dict[str, dict[str, Counter[Any]]] = {}
+    verdicts: dict[str, dict[str, Counts]] = {}
+    slugs: dict[str, dict[str, Counts]] = {}
     for done, planting in enumerate(chosen):
         progress(done, len(chosen))
         for peer in present:
             if trusted[peer.name, planting.kind]:
                 verdict = peer.check(Function(planting.make())).verdict
-                verdicts.setdefault(planting.group, {}).setdefault(peer.name, Counter())[verdict] += 1
+                _count(verdicts, planting.group, peer, verdict)
                 if planting.group == CALLS:
-                    slugs.setdefault(planting.slug, {}).setdefault(peer.name, Counter())[verdict] += 1
+                    _count(slugs, planting.slug, peer, verdict)
     hidden = list(_hidden())
     return Faults(
         FAULTY,
@@ -81,6 +77,11 @@ def ask(
         sum(map(_is_found_by_suite, hidden)),
         len(available),
     )
+
+
+def _count(table: dict[str, dict[str, Counts]], row: str, peer: Peer, verdict: Verdict) -> None:
+    counts = table.setdefault(row, {}).setdefault(peer.name, {})
+    counts[verdict] = counts.get(verdict, 0) + 1
 
 
 def _accepts_right(peer: Peer, kind: str) -> bool:
@@ -134,7 +135,7 @@ def _hidden() -> Iterator[tuple[Mistake, str, list[Case]]]:
     for kind in FAULTY:
         layer = faulty_layer(kind)
         right = layer.subject()
-        corners = [case for case in corner_cases(suite(kind), 0) if isinstance(case, Case)]
+        corners = corner_cases(suite(kind), 0)
         for mistake in KINDS[kind].mistakes:
             if _changed(mistake, right, layer.config):
                 continue

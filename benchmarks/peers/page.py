@@ -23,7 +23,8 @@ ALIKE = {
 _HEAD = """\
 # Beside its peers
 
-This page is written by `python benchmarks/peers --write docs/peers.md`, and its figures stand in `docs/peers.json`. Do not edit it.
+This page is written by `python benchmarks/peers --write docs/peers.md`, and its figures stand in `docs/peers.json`. Do
+not edit it.
 
 The same reference layers, as NumPy functions, are given to gradcheck and to other checkers of gradients. What does a
 check cost, which planted mistakes does it find, and how often does it blame a layer that is right?
@@ -32,32 +33,35 @@ check cost, which planted mistakes does it find, and how often does it blame a l
 _RULES = """\
 ## How it is measured
 
-- **One function for everybody.** Every checker calls the same function, output and pullback, at the same point, in one process
-  and with one BLAS thread. How a layer with many outputs is offered to each stands in the table. Settings are the
-  defaults of each checker beside what is named there. Upstream gradients are fixed where a checker takes a scalar function; the others
-  draw their own.
+- **One function for everybody.** Every checker calls the same function, output and pullback, at the same point, in one
+  process and with one BLAS thread. How a layer with many outputs is offered to each stands in the table. Settings are
+  the defaults of each checker beside what is named there. Upstream gradients are fixed where a checker takes a scalar
+  function; the others draw their own.
 - **Calls** are counted by the function itself. An output that keeps a cache for its pullback is one forward.
-- **Time** is the median, over rounds in which all take turns, of the time of a check divided by that of one forward and backward
-  measured right before it. The spread is half of the distance between the quartiles. Wrapping a layer for a checker is not timed; the
-  first run, in which libraries load and compile, is not counted.
-- **Memory** is what a process of its own grows by at most during one check (`VmHWM` of Linux), the arrays of the library
-  included. It is asked for the two convolutions.
-- **Not run** is a check that would make too many calls: the time is calculated from these, at half of a forward and backward each.
-- **Mistakes** are those of `gradcheck/faults` and `gradcheck/kinds/mistakes`, planted into one layer of each family ({kinds})
-  in one configuration without equal sizes, N(0, 1) in every array. Mistakes that change no gradient there are planted
-  apart from these. A checker is not asked about mistakes in a layer that it rejects when it is right.
-- **Found** is a mistake where the checker rejects the layer or breaks down with an error of another sort, which people notice too.
-  Undecided is not found.
+- **Time** is the median, over rounds in which all take turns, of the time of a check divided by that of one forward
+  and backward measured right before it. The spread is half of the distance between the quartiles. Wrapping a layer for
+  a checker is not timed; the first run, in which libraries load and compile, is not counted.
+- **Memory** is what a process of its own grows by at most during one check (`VmHWM` of Linux), the arrays of the
+  library included. It is asked for the two convolutions.
+- **Not run** is a check that would make too many calls: its time is calculated from these, at half of a forward and
+  backward each.
+- **Mistakes** are those of `gradcheck/faults` and `gradcheck/kinds/mistakes`, planted into one layer of each family
+  ({kinds})
+  in one configuration, N(0, 1) in every array. Mistakes of call order, memory and precision are planted into fewer of
+  these layers. Mistakes that change no gradient in that configuration are planted apart from these. A checker is not
+  asked about mistakes in a layer that it does not accept when it is right.
+- **Found** is a mistake where the checker rejects the layer or breaks down with an error of another sort, which people
+  notice too. Undecided is not found.
 - **Rejected** right layers are counted in the same way.
 """
 
 _COSTS = """\
 ## What a check costs
 
-Checks along random directions are `gradcheck, projected` (two tangents, two cotangents), `gradcheck, one trial`, torch's fast mode, those
-of jax and autograd, and scipy's `random`. Those that compare every entry are `gradcheck, entry by entry`, torch's slow mode (for
-every output too), scipy's `all` and the plain loop. The default check of gradcheck asks for more than the
-gradient: contracts, laws and exact differences.
+Checks along random directions are `gradcheck, projected` (two tangents, two cotangents), `gradcheck, one trial`,
+torch's fast mode, those of jax and autograd, and scipy's `random`. Those that compare every entry are
+`gradcheck, entry by entry`, torch's slow mode (for every output too), scipy's `all` and the plain loop. The default
+check of gradcheck asks for more than the gradient: contracts, laws and exact differences.
 """
 
 _FINDS = """\
@@ -65,16 +69,19 @@ _FINDS = """\
 """
 
 _HIDDEN = """\
-{hidden} further mistakes of these kinds change no gradient in that one configuration: a stride that is taken for 1 where it is 1, a tie
-that never happens. No check at one point can see them. The suites of gradcheck run further configurations and values: they
-find {by_suite} of {hidden}.
+{hidden} further mistakes of these kinds change no gradient in that one configuration: a stride that is taken for 1
+where it is 1, a tie that never happens. No check at one point can see them. The suites of gradcheck run further
+configurations and values: they find {by_suite} of {hidden}.
 """
 
 _ALARMS = """\
 ## What a check blames wrongly
 
-All layers here are right. In brackets stands the number of cases. Checks that compare with central differences alone reject
-ReLU and max pooling where the point is a kink or a tie.
+All layers here are right. In brackets stands the number of cases. Checks that compare with central differences alone
+reject ReLU and max pooling where the point is a kink or a tie. Checkers that raise float32 to float64 before they
+take differences (gradcheck, scipy) do not meet the difficulty of float32. At 1e4 the softmax, also that of attention,
+saturates: its gradient is zero, and so is every difference. Gradcheck says that this tells nothing, the others accept
+the layer.
 """
 
 _AGAIN = """\
@@ -112,6 +119,7 @@ def page(results: Results) -> str:
         faults_table(results).markdown() + "\n",
         _HIDDEN.replace("{hidden}", str(faults.hidden)).replace("{by_suite}", str(faults.by_suite)),
         f"### {calls.title}\n\n{calls.markdown()}\n",
+        "\n".join(f"- {slug}: {sentence}" for slug, sentence in faults.sentences.items()) + "\n",
         _ALARMS,
         alarms_table(results).markdown() + "\n",
         "## Where others are better\n",

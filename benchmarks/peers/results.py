@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from peers.peer import Peer, Verdict
 
 #: How often each verdict was given.
 Counts = dict[Verdict, int]
+#: ``progress(done, of)`` is told how far a measurement is.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,7 @@ def calls_table(results: Results) -> Table:
     """Return, mistake by mistake, how often each of call order, memory and precision was found."""
     present = [one.name for one in results.checkers if one.missing is None]
     rows = tuple(
-        (results.faults.sentences[slug], *(_found_of(counts.get(name, {})) for name in present))
-        for slug, counts in results.faults.slugs.items()
+        (slug, *(_found_of(counts.get(name, {})) for name in present)) for slug, counts in results.faults.slugs.items()
     )
     return Table(f"{CALLS[0].upper()}{CALLS[1:]}: found / planted", ("mistake", *present), rows)
 

@@ -98,7 +98,7 @@ JAX: tuple[Peer, ...] = (
     Peer(
         "jax check_grads",
         "jax",
-        "as it is, a `custom_vjp` around `pure_callback`; `order=1, modes=('rev',)`, 64 bits enabled",
+        "as it is, a `custom_vjp` around `pure_callback`; `order=1, modes=('rev',)`, 64 bits enabled for float64",
         _prepare,
     ),
 )
