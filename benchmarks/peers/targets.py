@@ -30,7 +30,7 @@ class Target:
     @property
     def verdict(self) -> str:
         """Return the last cell of its row."""
-        return {True: "met", False: "**gap**", None: "not judged"}[self.met]
+        return {True: "met", False: "gap", None: "not judged"}[self.met]
 
 
 def targets_table(results: Results) -> Table:

@@ -26,7 +26,7 @@ def _check(**settings: Any) -> Any:
     return prepare
 
 
-_AS_IT_IS = "as it is; cotangents drawn"
+_AS_IT_IS = "as it is, told that samples of a batch are independent"
 GRADCHECK: tuple[Peer, ...] = (
     Peer("gradcheck, projected", "gradcheck", f"{_AS_IT_IS}; `contracts=False`", _check(contracts=False)),
     Peer(
