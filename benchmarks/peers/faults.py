@@ -135,7 +135,7 @@ def _hidden() -> Iterator[tuple[Mistake, str, list[Case]]]:
     for kind in FAULTY:
         layer = faulty_layer(kind)
         right = layer.subject()
-        corners = corner_cases(suite(kind), 0)
+        corners = list(corner_cases(suite(kind), 0))
         for mistake in KINDS[kind].mistakes:
             if _changed(mistake, right, layer.config):
                 continue

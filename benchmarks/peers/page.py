@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from peers.results import Cost, Results
@@ -45,8 +46,8 @@ _RULES = """\
   library included. It is asked for the two convolutions.
 - **Not run** is a check that would make too many calls: its time is calculated from these, at half of a forward and
   backward each.
-- **Mistakes** are those of `gradcheck/faults` and `gradcheck/kinds/mistakes`, planted into one layer of each family
-  ({kinds})
+- **Mistakes** are those of `gradcheck/faults` and `gradcheck/kinds/mistakes`, planted into one layer of each of
+{kinds}
   in one configuration, N(0, 1) in every array. Mistakes of call order, memory and precision are planted into fewer of
   these layers. Mistakes that change no gradient in that configuration are planted apart from these. A checker is not
   asked about mistakes in a layer that it does not accept when it is right.
@@ -102,7 +103,7 @@ def page(results: Results) -> str:
     """Return the page: a pure function of the results."""
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
     faults = results.faults
-    kinds = ", ".join(f"`{kind}`" for kind in faults.kinds)
+    kinds = textwrap.indent(textwrap.fill(", ".join(f"`{kind}`" for kind in faults.kinds), 115), "  ")
     calls = calls_table(results)
     parts = [
         _HEAD,

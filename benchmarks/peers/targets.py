@@ -96,7 +96,7 @@ def _quotient(
         missing = above if above not in costs else below
         return Target(what, due, f"not measured: {missing} was not run", None)
     found = costs[above].ratio / costs[below].ratio
-    return Target(what, due, f"{found:.1f} ×", is_met(found))
+    return Target(what, due, f"{found:.2f} ×", is_met(found))
 
 
 def _verdicts(results: Results) -> Iterator[Target]:
