@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,7 +39,6 @@ def _guarded(host: Callable[..., Any], like: tuple[Any, ...], errors: list[Excep
 
 
 def _prepare(function: Function) -> Check:
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     import jax
     from jax.test_util import check_grads
 
