@@ -16,6 +16,8 @@ from peers.results import Cost, Costs
 
 #: Each check is repeated so often, or as long as its seconds last.
 ROUNDS, SECONDS_EACH = 15, 1.5
+#: A check that would hold more at once is not run.
+MOST_GIBIBYTES = 2.0
 
 
 @dataclass
@@ -43,7 +45,7 @@ def measure(
     checks: dict[str, Cost | str] = {}
     rows = []
     for peer in peers:
-        reason = peer.missing() or _too_long(peer, base, both, budget)
+        reason = peer.missing() or _too_much(peer, base, both, budget)
         if reason:
             checks[peer.name] = reason
         else:
@@ -60,13 +62,14 @@ def measure(
     return Costs(name, base.inputs, base.outputs, 1e3 * forward, 1e3 * both, checks)
 
 
-def _too_long(peer: Peer, function: Function, both: float, budget: float) -> str | None:
-    """Return why a check is not run, if it is not: from the calls that it would make, at half of the unit each."""
-    if peer.calls is None:
-        return None
-    calls = peer.calls(function.inputs, function.outputs)
-    seconds = calls * both / 2
-    return f"not run: {calls:,} calls, about {seconds:,.0f} s" if seconds > budget else None
+def _too_much(peer: Peer, function: Function, both: float, budget: float) -> str | None:
+    """Return why a check is not run, if it is not: calls are taken to last half of the unit each."""
+    size = function.inputs, function.outputs
+    calls = peer.calls(*size) if peer.calls else 0
+    if calls * both / 2 > budget:
+        return f"not run: {calls:,} calls, about {calls * both / 2:,.0f} s"
+    gibibytes = 8 * peer.keeps(*size) / 2**30 if peer.keeps else 0
+    return f"not run: would hold {gibibytes:,.0f} GiB" if gibibytes > MOST_GIBIBYTES else None
 
 
 def _warm(peer: Peer, layer: Layer, rounds: int) -> _Row:

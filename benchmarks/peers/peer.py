@@ -55,6 +55,8 @@ class Peer:
         `Undecided`, or whatever goes wrong.
     calls : callable, optional
         ``calls(inputs, outputs)``: the calls that a check takes, where these grow with the function.
+    keeps : callable, optional
+        ``keeps(inputs, outputs)``: how many numbers a check holds at once, where these are more than a few vectors.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Peer:
     offered: str
     prepare: Callable[[Function], Check]
     calls: Callable[[int, int], int] | None = None
+    keeps: Callable[[int, int], int] | None = None
 
     def missing(self) -> str | None:
         """Return why this checker cannot be run, or None."""

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peers import false_alarms, faults, memory
+from peers import cost, false_alarms, faults, memory
 from peers.cases import COST, FAULTY, SITUATIONS, Layer, faulty_layer
 from peers.checkers import PEERS
 from peers.command import main
@@ -104,10 +104,8 @@ def test_our_own_report_counts_the_same_calls():
     assert (told.forward, told.pullback) == (outcome.forwards, outcome.pullbacks)
 
 
-@each_peer
+@pytest.mark.parametrize("peer", [peer for peer in PEERS if peer.calls], ids=lambda peer: peer.name)
 def test_calls_that_are_foretold_are_not_exceeded(peer):
-    if peer.calls is None:
-        pytest.skip("its calls do not grow with the function")
     outcome = installed(peer).check(Function(TINY.subject()))
     assert outcome.forwards + outcome.pullbacks <= peer.calls(ENTRIES, 4) * 1.5
 
@@ -177,6 +175,15 @@ def test_a_check_that_would_take_too_long_is_not_run():
     ours = costs.checks[PROJECTED]
     assert (ours.forwards, ours.pullbacks, ours.rounds, ours.verdict) == (5, 2, 3, "accepted")
     assert ours.ratio > 1
+
+
+def test_a_check_that_would_hold_too_much_is_not_run(monkeypatch):
+    most = 2 * ENTRIES * 4 * 8 / 2**30
+    slow = Peer("slow", None, "", NAMED["plain loop"].prepare, keeps=NAMED["torch gradcheck, slow"].keeps)
+    monkeypatch.setattr(cost, "MOST_GIBIBYTES", 0.99 * most)
+    assert measure("tiny", TINY, [slow], 1.0, rounds=1).checks == {"slow": "not run: would hold 0 GiB"}
+    monkeypatch.setattr(cost, "MOST_GIBIBYTES", most)
+    assert measure("tiny", TINY, [slow], 1.0, rounds=1).checks["slow"].verdict == "accepted"
 
 
 # Cases
@@ -273,8 +280,8 @@ def test_the_page_follows_from_recorded_figures(results):
 
 def test_targets_are_judged_by_figures():
     def judge(ratio):
-        cost = Cost(5, 2, ratio, 0.1, 1.0, 9, "accepted", 1.0)
-        costs = tuple(Costs(name, 1, 1, 1.0, 1.0, {PROJECTED: cost, "plain loop": cost}) for name in COST)
+        one = Cost(5, 2, ratio, 0.1, 1.0, 9, "accepted", 1.0)
+        costs = tuple(Costs(name, 1, 1, 1.0, 1.0, {PROJECTED: one, "plain loop": one}) for name in COST)
         faults_ = Faults((), {"values": 2}, {"values": {"gradcheck, default": {"rejected": 1}}}, {}, {}, 4, 4, 2)
         results = Results({}, (), costs, faults_, Alarms({"ties": 3}, {"ties": {"plain loop": {"rejected": 3}}}), 1.0)
         return [(one.due, one.verdict) for one in targets(results)]
@@ -288,10 +295,10 @@ def test_targets_are_judged_by_figures():
 
 def test_who_is_better_is_told():
     def told(ours, theirs):
-        checks = {PROJECTED: replace(cost, ratio=ours), "autograd check_grads": replace(cost, ratio=theirs)}
+        checks = {PROJECTED: replace(one, ratio=ours), "autograd check_grads": replace(one, ratio=theirs)}
         return better_elsewhere(Results({}, (), (Costs("conv", 1, 1, 1.0, 1.0, checks),), faults_, Alarms({}, {}), 1.0))
 
-    cost, faults_ = Cost(5, 2, 1.0, 0.1, 1.0, 9, "accepted"), Faults((), {}, {}, {}, {}, 0, 0, 0)
+    one, faults_ = Cost(5, 2, 1.0, 0.1, 1.0, 9, "accepted"), Faults((), {}, {}, {}, {}, 0, 0, 0)
     assert told(8.0, 5.0) == ["conv: faster than `gradcheck, projected` (8.0 ×): autograd check_grads (5.0 ×)."]
     assert told(5.0, 8.0) == ["Nowhere in this run."]
 

@@ -50,6 +50,7 @@ TORCH: tuple[Peer, ...] = (
         "as it is, an `autograd.Function`; every output pulled back by itself",
         _check(fast_mode=False),
         calls=lambda inputs, outputs: 2 * (inputs + outputs) + 4,
+        keeps=lambda inputs, outputs: 2 * inputs * outputs,
     ),
     Peer(
         "torch gradcheck, fast",
