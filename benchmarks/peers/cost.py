@@ -42,6 +42,7 @@ def measure(
     point = base.arrays()
     forward = _median_of(lambda: base.call(*point), 15)
     both = _median_of(base.forward_and_backward, 15)
+    units = []
     checks: dict[str, Cost | str] = {}
     rows = []
     for peer in peers:
@@ -53,13 +54,13 @@ def measure(
             checks[peer.name] = ""  # keeps the order
     for row in _in_turn(rows):
         # The unit is measured right beside each check, since a machine's pace changes within a run.
-        unit = _median_of(base.forward_and_backward, 5)
+        units.append(_median_of(base.forward_and_backward, 5))
         row.times.append(_seconds(partial(judged, row.function, row.check)))
-        row.ratios.append(row.times[-1] / unit)
+        row.ratios.append(row.times[-1] / units[-1])
     grown = peaks([row.peer for row in rows], layer) if memory else {}
     for row in rows:
         checks[row.peer.name] = replace(_cost(row), peak=grown.get(row.peer.name))
-    return Costs(name, base.inputs, base.outputs, 1e3 * forward, 1e3 * both, checks)
+    return Costs(name, base.inputs, base.outputs, 1e3 * forward, 1e3 * statistics.median(units or [both]), checks)
 
 
 def _too_much(peer: Peer, function: Function, both: float, budget: float) -> str | None:

@@ -89,7 +89,7 @@ _AGAIN = """\
 ## Run it again
 
 ```sh
-python benchmarks/peers                        # prints these tables, in about four minutes
+python benchmarks/peers                        # prints these tables, in about three minutes
 python benchmarks/peers --full                 # every mistake, more right layers
 python benchmarks/peers --write docs/peers.md  # writes this page, and the figures beside it
 python benchmarks/peers --from docs/peers.json # prints figures that were written before
