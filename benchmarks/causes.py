@@ -6,7 +6,7 @@ configurations and values of its own seed. ``--whole N`` takes N of them, drawn 
 `gradcheck.check` too: cases are drawn, the failing one is shrunk, and the first failure must name the cause.
 
 Two mistakes that lead to the same gradient in every one of `ALIKE_CASES` cases are one mistake with two names: they are
-counted as right and listed as such. The exit status is 1 if fewer than 95 in 100 are named.
+counted as right and listed as such. Faults of calls, memory and precision are named by the check that sees them. The exit status is 1 if fewer than 95 in 100 are named.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -32,8 +32,9 @@ from rich.progress import track
 from rich.table import Table
 
 import gradcheck
-from gradcheck.campaign import Options, corner_cases, draw_cases, explain_case
+from gradcheck.campaign import Options, check_case, corner_cases, draw_cases, explain_case
 from gradcheck.diagnosis.exhibit import Draw, Exhibit, exhibit
+from gradcheck.faults.calls import CALL_FAULTS, CallFault
 from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import Mistake, planted
 from gradcheck.kinds import KINDS, find_kind
@@ -44,6 +45,27 @@ from gradcheck.suite import Suite, suite
 
 #: So many cases tell two mistakes apart, or nothing does.
 ALIKE_CASES = 120
+#: What is the right cause of a fault that no wrong value shows: the promise that it breaks.
+PROMISES: Mapping[str, tuple[str, ...]] = {
+    "last-cache": ("call-order", "forward-agrees"),
+    "stale-cache": ("call-order", "second-point"),
+    "cache-popped": ("pullback-twice", "call-order"),
+    "adds-up": ("accumulates",),
+    "same-buffer": ("overwritten",),
+    "upstream-doubled-in-place": ("mutation",),
+    "upstream-masked-in-place": ("mutation",),
+    "upstream-spoiled-after": ("mutation",),
+    "input-changed": ("mutation",),
+    "parameter-updated": ("mutation",),
+    "upstream-as-if-contiguous": ("layout",),
+    "upstream-in-memory-order": ("layout",),
+    "input-in-memory-order": ("layout",),
+    "hidden-float16": ("precision",),
+    "hidden-float32": ("precision",),
+    "input-in-float32": ("precision", "forward-agrees"),
+    "entry-not-written": ("uninitialised",),
+    "noise": ("deterministic",),
+}
 NEEDED = 0.95
 NOTHING = "(none)"
 
@@ -141,18 +163,44 @@ def diagnosed(kind: Kind, mistake: Mistake, primal: str, case: Case, seed: int) 
     return explain_case(found, wrong, case, Options(seed=seed)).failures[0]
 
 
-def direct(name: str, seed: int) -> list[Planted]:
-    """Diagnose every mistake of a kind in one of the cases where it shows."""
+def direct(name: str, seed: int, most: int) -> list[Planted]:
+    """Diagnose the mistakes of a kind, at most so many, each in one of the cases where it shows."""
     planter = Planter(find_kind(name), seed)
     rng = np.random.default_rng(seed)
     results = []
-    for mistake, primal, cases in planter.plantings():
+    plantings = list(planter.plantings())
+    for number in np.sort(rng.permutation(len(plantings))[:most]).tolist():
+        mistake, primal, cases = plantings[number]
         case = cases[int(rng.integers(len(cases)))]
         begun = time.perf_counter()
         told = diagnosed(planter.kind, mistake, primal, case, seed).cause or NOTHING
         seconds = time.perf_counter() - begun
         alike = told not in (mistake.slug, NOTHING) and planter.alike(mistake, told, primal)
         results.append(Planted(name, mistake.slug, primal, told, alike, seconds))
+    return results
+
+
+def calls(name: str, seed: int) -> list[Planted]:
+    """Plant the faults that no wrong value shows, and see which broken promise is told first."""
+    kind = find_kind(name)
+    cases = list(corner_cases(suite(name), seed))
+    results = []
+    for fault in CALL_FAULTS:
+        if fault.slug not in PROMISES or not all(fault.applies(suite(name).subject(case)) for case in cases):
+            continue
+
+        def build(config: Any, primals: Arrays, fault: CallFault = fault) -> Subject:
+            return fault.plant(kind.build(config, primals))
+
+        wrong, begun = suite(name, build), time.perf_counter()
+        for case in cases:
+            report = check_case(wrong, case, None, Options().settings)
+            if report.failures:  # some faults are none in some cases: a cache of what never changes
+                told = explain_case(report, wrong, case, Options(seed=seed)).failures[0].cause or NOTHING
+                right = told in PROMISES[fault.slug]
+                seconds = time.perf_counter() - begun
+                results.append(Planted(name, fault.slug, "", fault.slug if right else told, False, seconds))
+                break
     return results
 
 
@@ -215,14 +263,17 @@ def _show_pairs(console: Console, title: str, results: Sequence[Planted]) -> Non
 @click.option("--kind", "names", multiple=True, help="A kind, several times for several (default: all).")
 @click.option("--seed", default=7_000_003, help="Cases and values follow from it.")
 @click.option("--whole", "number", default=0, help="So many plantings go through the whole check too.")
+@click.option("--most", default=1_000_000, help="So many plantings of each kind, drawn at random (default: all).")
 @click.option("--workers", default=1, help="Processes.")
-def main(names: tuple[str, ...], seed: int, number: int, workers: int) -> None:
+def main(names: tuple[str, ...], seed: int, number: int, most: int, workers: int) -> None:
     """Plant mistakes, and count those whose cause is named."""
     kinds = [find_kind(name).name for name in names or KINDS]
     console = Console()
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        asked = [pool.submit(direct, name, seed) for name in kinds]
+        asked = [pool.submit(direct, name, seed, most) for name in kinds]
         results = [one for future in track(asked, "diagnosis", console=console) for one in future.result()]
+        called = [pool.submit(calls, name, seed) for name in kinds]
+        results += [one for future in track(called, "calls", console=console) for one in future.result()]
         drawn = Counter(np.random.default_rng(seed).choice(kinds, number).tolist())
         beyond = [
             pool.submit(whole, name, range(k * 37, 37 * (k + 1), 37), seed)

@@ -26,13 +26,20 @@ def describe(primal: str, exhibits: Sequence[Exhibit]) -> str:
         The failing case first.
     """
     wrong = [one for one in exhibits if primal in one.wrong and one.answers[primal].shape == one.right[primal].shape]
+    if wrong:  # a place has a name among gradients of as many axes
+        rank = _largest(primal, wrong).right[primal].ndim
+        wrong = [one for one in wrong if one.right[primal].ndim == rank]
     told = [_place(primal, wrong), _factor(primal, wrong), _company(primal, exhibits)] if wrong else []
     return "; ".join(clause for clause in told if clause)
 
 
+def _largest(primal: str, exhibits: Sequence[Exhibit]) -> Exhibit:
+    return max(exhibits, key=lambda one: one.right[primal].size)
+
+
 def _place(primal: str, exhibits: Sequence[Exhibit]) -> str:
     """Return the smallest named set of entries that holds the error."""
-    largest = max(exhibits, key=lambda one: one.right[primal].size)
+    largest = _largest(primal, exhibits)
     if largest.right[primal].size < 2:
         return ""
     for name, members in _sets(largest, primal):
@@ -115,7 +122,7 @@ def _value_there(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Ex
 
 def _factor(primal: str, exhibits: Sequence[Exhibit]) -> str:
     """Return the factor that comes nearest in the largest case, and what it leaves."""
-    exhibit = max(exhibits, key=lambda one: one.right[primal].size)
+    exhibit = _largest(primal, exhibits)
     answer, right = exhibit.answers[primal], exhibit.right[primal]
     known = np.isfinite(answer) & np.isfinite(right)
     energy = float(np.sum(right[known] ** 2))

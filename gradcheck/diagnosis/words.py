@@ -21,6 +21,8 @@ _BROKEN_BY_VALUES = (
 )
 #: Checks that tell nothing of a cause.
 _NO_CAUSE = ("build", "raised", "form", "names", "dtype", "forward")
+#: Relative errors up to this are those of a float32 cast.
+_ROUNDING = 1e-5
 #: What a finding says when it knows nothing.
 _UNEXPLAINED = "analytic and numeric gradient differ"
 
@@ -44,14 +46,23 @@ def _explained(failure: Failure, diagnosis: Diagnosis) -> Failure:
         return failure
     if not is_about_values(failure):
         return replace(failure, cause=failure.check)
-    own = failure.check if failure.check in _BROKEN_BY_VALUES else None
+    own = failure.check if failure.check in (*_BROKEN_BY_VALUES, "second-point") else None
     primals = [failure.primal] if failure.primal else list(diagnosis.wrong)
     causes = [diagnosis.causes[primal] for primal in primals if primal in diagnosis.causes]
     if causes and len({cause.slug for cause in causes}) == 1 and len(causes) == len(primals):
         told = _joined(causes[0].sentence, _without_ratio(failure.explanation))
         return replace(failure, cause=causes[0].slug, explanation=told)
+    if failure.check == "linear" and _is_rounding(failure):
+        return replace(failure, cause="precision")
     told = "; ".join(diagnosis.descriptions[primal] for primal in primals if diagnosis.descriptions.get(primal))
     return replace(failure, cause=own, explanation=_joined(failure.explanation, told))
+
+
+def _is_rounding(failure: Failure) -> bool:
+    """Whether an error along a linear argument is as small as a roundoff of float32, and no larger."""
+    if failure.analytic is None or failure.numeric is None:
+        return False
+    return abs(failure.analytic - failure.numeric) <= _ROUNDING * max(abs(failure.analytic), abs(failure.numeric))
 
 
 def _without_ratio(finding: str) -> str:
