@@ -6,7 +6,8 @@ configurations and values of its own seed. ``--whole N`` takes N of them, drawn 
 `gradcheck.check` too: cases are drawn, the failing one is shrunk, and the first failure must name the cause.
 
 Two mistakes that lead to the same gradient in every one of `ALIKE_CASES` cases are one mistake with two names: they are
-counted as right and listed as such. Faults of calls, memory and precision are named by the check that sees them. The exit status is 1 if fewer than 95 in 100 are named.
+counted as right and listed as such. Faults of calls, memory and precision are named by the check that sees them. The
+exit status is 1 if fewer than 95 in 100 are named.
 """
 
 from __future__ import annotations
