@@ -59,7 +59,7 @@ class GradientPicture:
     shape : tuple of int
         Of the whole gradient.
     axes : tuple of int
-        The axes that are shown, rows first: the last two that have more than one entry. A vector has one, a number none.
+        The axes shown, rows first: the last two that have more than one entry. A vector has one, a number none.
     corner : tuple of int
         Index of the first entry that is shown. Along axes that are not shown it is that of the worst entry.
     analytic, numeric, error_bar : tuple of tuple of float

@@ -93,14 +93,14 @@ def checks_to_lines(subject: SubjectReport, width: int = WIDTH) -> list[str]:
 def failure_to_text(name: str, failure: Failure, width: int = WIDTH) -> str:
     """Return one failure of the subject called `name` as a block of labelled lines."""
     fields = {
-        "where": _where(failure),
+        "where": failure_place(failure),
         "analytic": _values(failure),
-        "error": _error(failure),
+        "error": failure_size(failure),
         "finding": failure.explanation,
         "cause": failure.cause or "",
         "case": _case(failure.case),
     }
-    title = textwrap.fill(f"{printable(name)}, {_question(failure)}", width, subsequent_indent="  ")
+    title = textwrap.fill(f"{printable(name)}, {failure_title(failure)}", width, subsequent_indent="  ")
     lines = [title, *(_field(label, text, width) for label, text in fields.items() if text)]
     if failure.reproduce:
         lines.append(_verbatim("reproduce", failure.reproduce))
@@ -252,7 +252,7 @@ def _blamed(failures: Iterable[Failure]) -> str:
     return f" ({', '.join(primals)})" if primals else ""
 
 
-def _question(failure: Failure) -> str:
+def failure_title(failure: Failure) -> str:
     """What was asked where the answer was wrong; the check is named where it is not the plain comparison."""
     if failure.primal is None:
         return f"check {failure.check!r}"
@@ -260,7 +260,7 @@ def _question(failure: Failure) -> str:
     return f"gradient with respect to `{printable(failure.primal)}`{check}"
 
 
-def _where(failure: Failure) -> str:
+def failure_place(failure: Failure) -> str:
     parts = []
     if failure.index is not None:
         index = ", ".join(str(int(i)) for i in failure.index)
@@ -292,7 +292,7 @@ def _values(failure: Failure) -> str:
     return f"{analytic}      numeric  {numeric}{bar}"
 
 
-def _error(failure: Failure) -> str:
+def failure_size(failure: Failure) -> str:
     if failure.analytic is None or failure.numeric is None:
         return ""
     absolute = abs(failure.analytic - failure.numeric)
