@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -161,6 +162,29 @@ def _output_file(ctx: click.Context, param: click.Parameter, value: str | None) 
     return path
 
 
+def _html_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """The same for a page, which takes packages that are not there in every installation."""
+    from gradcheck.reports.html.page import require_report_packages
+
+    if value is not None:
+        try:
+            require_report_packages()
+        except ModuleNotFoundError as error:
+            raise click.BadParameter(str(error), ctx, param) from None
+    return _output_file(ctx, param, value)
+
+
+_html = click.option(
+    "--html", "html_file", callback=_html_file, metavar="FILE", help="Write the report as one HTML page with pictures."
+)
+
+
+def _require_different(files: Mapping[str, Path | None]) -> None:
+    for (one, path), (other, same) in itertools.combinations(files.items(), 2):
+        if path is not None and path == same:
+            raise click.UsageError(f"expected two files for {one} and {other}, got {str(path)!r} for both")
+
+
 _PRECISIONS = ("float64", "float32")
 _dtype = click.option(
     "--dtype",
@@ -215,6 +239,7 @@ def cli() -> None:
 @click.option("--skip-empty", is_flag=True, help="Pass over targets that hold nothing to verify, without a word.")
 @click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write the report as JSON.")
 @click.option("--junit", "junit_file", callback=_output_file, metavar="FILE", help="Write the report as JUnit XML.")
+@_html
 def verify(
     targets: tuple[str, ...],
     examples: int,
@@ -226,6 +251,7 @@ def verify(
     skip_empty: bool,
     json_file: Path | None,
     junit_file: Path | None,
+    html_file: Path | None,
 ) -> int:
     """Verify what the targets hold.
 
@@ -237,17 +263,18 @@ def verify(
     from gradcheck.campaign import Options
     from gradcheck.campaign import run as run_campaign
 
-    if json_file is not None and json_file == junit_file:
-        raise click.UsageError(f"expected two files for --json and --junit, got {str(json_file)!r} for both")
+    _require_different({"--json": json_file, "--junit": junit_file, "--html": html_file})
     items = _load(targets or (REFERENCE,), load_any if skip_empty else load)
-    if skip_empty and not items and json_file is junit_file is None:
+    if skip_empty and not items and json_file is junit_file is html_file is None:
         return _PASSED
     with _Bar(len(items)) as bar:
-        options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test)
+        pictures = html_file is not None
+        options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test, pictures=pictures)
         report = run_campaign(items, options, bar)
     _show(report)
     _write(json_file, report.to_json)
     _write(junit_file, lambda: _junit(report))
+    _write(html_file, report.to_html)
     return _PASSED if report.passed else _NOT_PASSED
 
 

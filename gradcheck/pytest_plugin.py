@@ -19,7 +19,7 @@ from _gradcheck_pytest import RECORDS, SEED
 from gradcheck.campaign import Options, run
 from gradcheck.check import check
 from gradcheck.checks.stages import GROUPS
-from gradcheck.reports.json import SCHEMA
+from gradcheck.reports.json import SCHEMA, report_from_json
 from gradcheck.reports.junit import facts
 from gradcheck.reports.report import VERDICTS, GradientError, Report, SubjectReport
 from gradcheck.reports.text import WIDTH, counted, failure_to_text, format_short, headline, notes_to_lines
@@ -64,7 +64,8 @@ class GroupItem(pytest.Item):
         corners = self.name == _CORNERS
         groups = GROUPS if corners else (self.name,)
         seed = seed_of(self.config)
-        options = Options(0 if corners else examples, seed, groups=groups, corners=corners)
+        pictures = wants_pictures(self.config)
+        options = Options(0 if corners else examples, seed, groups=groups, corners=corners, pictures=pictures)
         (found,) = run([self._thing], options).subjects
         if why := self._reason_to_skip(found, examples):
             pytest.skip(why)
@@ -121,6 +122,7 @@ class Checker:
         """
         __tracebackhide__ = True
         options.setdefault("seed", seed_of(self._item.config))
+        options.setdefault("pictures", wants_pictures(self._item.config))
         if isinstance(layer_or_subject, Suite):
             options.setdefault("examples", examples_of(self._item))
         report = check(layer_or_subject, *inputs, **options)
@@ -227,6 +229,34 @@ def records_to_json(records: Sequence[Mapping[str, Any]], seed: int) -> str:
     seeds = {each["seed"] for each in records}
     data = {"schema": SCHEMA, "gradcheck": __version__, "seed": min(seeds, default=seed), "subjects": subjects}
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def records_to_html(records: Sequence[Mapping[str, Any]], seed: int) -> str:
+    """Return the HTML report of a run."""
+    from gradcheck.reports.html.page import report_to_html
+
+    return report_to_html(report_from_json(records_to_json(records, seed)))
+
+
+def require_html() -> None:
+    """Find out before a run whether its report can be written as HTML.
+
+    Raises
+    ------
+    UsageError
+        If a package is missing.
+    """
+    from gradcheck.reports.html.page import require_report_packages
+
+    try:
+        require_report_packages()
+    except ModuleNotFoundError as error:
+        raise pytest.UsageError(f"--gradcheck-html: {error}") from None
+
+
+def wants_pictures(config: pytest.Config) -> bool:
+    """Whether failures are to hold what an HTML report draws of them."""
+    return bool(config.getoption("--gradcheck-html"))
 
 
 def summarise(records: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:

@@ -231,6 +231,12 @@ class Report:
 
         return report_to_json(self)
 
+    def to_html(self) -> str:
+        """Return the report as one HTML page, which takes the packages of the extra ``report``."""
+        from gradcheck.reports.html.page import report_to_html
+
+        return report_to_html(self)
+
     def __str__(self) -> str:
         from gradcheck.reports.text import report_to_text
 

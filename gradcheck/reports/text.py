@@ -100,7 +100,7 @@ def failure_to_text(name: str, failure: Failure, width: int = WIDTH) -> str:
         "cause": failure.cause or "",
         "case": _case(failure.case),
     }
-    title = textwrap.fill(f"{printable(name)}, {failure_title(failure)}", width, subsequent_indent="  ")
+    title = textwrap.fill(f"{printable(name)}, {_question(failure)}", width, subsequent_indent="  ")
     lines = [title, *(_field(label, text, width) for label, text in fields.items() if text)]
     if failure.reproduce:
         lines.append(_verbatim("reproduce", failure.reproduce))
@@ -252,7 +252,7 @@ def _blamed(failures: Iterable[Failure]) -> str:
     return f" ({', '.join(primals)})" if primals else ""
 
 
-def failure_title(failure: Failure) -> str:
+def _question(failure: Failure) -> str:
     """What was asked where the answer was wrong; the check is named where it is not the plain comparison."""
     if failure.primal is None:
         return f"check {failure.check!r}"

@@ -68,6 +68,7 @@ FOREIGN = {
     "cli": {"click": True, "rich": True},
     "campaign": {"hypothesis": False},
     "kinds": {"hypothesis": False},
+    "reports": {"jinja2": False, "matplotlib": False},
     "pytest_plugin": {"_gradcheck_pytest": True, "hypothesis": False, "pytest": True},
     "strategies": {"hypothesis": False},
     "suite": {"hypothesis": False},

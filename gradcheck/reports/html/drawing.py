@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +73,7 @@ def draw(width: float, height: float, words: str, paint: Callable[[Figure], None
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    settings = {
+    settings: dict[Any, Any] = {
         "font.size": TEXT,
         "svg.fonttype": "none",
         "svg.hashsalt": "gradcheck",
@@ -88,7 +88,9 @@ def draw(width: float, height: float, words: str, paint: Callable[[Figure], None
         "ytick.labelcolor": MUTED,
     }
     stream = io.StringIO()
-    with mpl.rc_context(settings):
+    with mpl.rc_context():  # whatever the settings of this process are, now and afterwards
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         figure.patch.set_visible(False)
         paint(figure)

@@ -25,7 +25,7 @@ _MAP, _LARGEST, _LOWEST = 232.0, 58.0, 20.0
 _LEFT, _TOP, _BELOW_MAP = 40.0, 8.0, 84.0
 #: Cells so wide hold their value.
 _ROOM = 36.0
-_CURVE = (440.0, 300.0)
+_CURVE = (360.0, 292.0)
 
 
 def heat_maps(failure: Failure, picture: GradientPicture) -> tuple[Picture, ...]:
@@ -61,7 +61,7 @@ def step_curve(failure: Failure, picture: GradientPicture) -> Picture | None:
     bar = failure.error_bar or 0.0
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_axes((0.125, 0.17, 0.855, 0.69))
+        axes = figure.add_axes((0.125, 0.145, 0.855, 0.68))
         logarithmic(axes)
         series = (
             (to_analytic, SERIES[1], "s", "from the analytic value"),
@@ -75,8 +75,7 @@ def step_curve(failure: Failure, picture: GradientPicture) -> Picture | None:
         if bar > 0 and np.isfinite(bar):
             axes.axhline(bar, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="error bar")
         axes.set_xlabel("step ε")
-        legend = figure.legend(loc="upper left", bbox_to_anchor=(0.02, 1.0), ncols=3, frameon=False, fontsize=TEXT - 0.5)
-        legend.set_in_layout(False)
+        figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=TEXT)
 
     nearest = float(np.min(to_analytic, initial=np.inf, where=np.isfinite(to_analytic)))
     caption = (
@@ -118,7 +117,7 @@ def _worst(failure: Failure, picture: GradientPicture) -> tuple[int, int]:
     """Row and column of the worst entry."""
     index = failure.index or ()
     places = [index[axis] - picture.corner[axis] for axis in picture.axes if axis < len(index)]
-    row, column = ([0, 0] + places)[-2:]
+    row, column = (0, 0, *places)[-2:]
     return row, column
 
 
@@ -140,9 +139,7 @@ def _excess(off: NDArray[np.float64], most: float) -> NDArray[np.uint8]:
     return _shaded(np.broadcast_to(_OFF, (*off.shape, 3)), strength, off)
 
 
-def _shaded(
-    colours: NDArray[np.int_], strength: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.uint8]:
+def _shaded(colours: NDArray[np.int_], strength: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.uint8]:
     alpha = np.round(255 * _STRONGEST * strength)[..., None]
     return np.where(np.isnan(values)[..., None], _UNKNOWN, np.concatenate([colours, alpha], axis=-1)).astype(np.uint8)
 
@@ -177,9 +174,9 @@ def _heat_map(
         _outline(axes, worst)
         if across >= _ROOM:
             for (row, column), value in np.ndenumerate(values):
-                axes.text(
-                    column, row, format_short(float(value)), ha="center", va="center_baseline", fontsize=TEXT - 1.5
-                )
+                within = wrong is not None and not wrong[row, column]
+                text, colour = ("<1", MUTED) if within else (format_short(float(value)), INK)
+                axes.annotate(text, (column, row), color=colour, size=TEXT - 1.5, ha="center", va="center_baseline")
         if wrong is not None:
             _mark(axes, wrong, 0.34 if across >= _ROOM else 0.0)
         _key(figure, key, scale, width, height)
@@ -235,7 +232,8 @@ def _key(figure: Figure, key: NDArray[np.uint8], scale: tuple[float, ...], width
     axes.set_xticks(places, [format_short(value) for value in scale])
     axes.set_yticks([])
     axes.tick_params(length=0, pad=4)
-    for label, side in zip(axes.get_xticklabels(), ("left", *["center"] * (len(scale) - 2), "right"), strict=True):
-        label.set_horizontalalignment(side)
+    first, *_, end = axes.get_xticklabels()
+    first.set_horizontalalignment("left")
+    end.set_horizontalalignment("right")
     for spine in axes.spines.values():
         spine.set_color(LINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,11 @@ from gradcheck.reports.text import (
     counted,
     failure_place,
     failure_size,
-    failure_title,
     format_pair,
     format_seconds,
     format_share,
     format_short,
     format_value,
-    summary,
 )
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def report_to_html(report: Report) -> str:
     >>> page.startswith("<!DOCTYPE html>"), "a &lt;b&gt;" in page, "<script" in page
     (True, True, False)
     """
-    return render("verify.html.j2", report=report, title=_title(report), told=summary(report), verdicts=VERDICTS)
+    return render("verify.html.j2", report=report, title=_title(report), tally=_tally(report))
 
 
 def render(template: str, **values: Any) -> str:
@@ -102,7 +101,6 @@ def _environment() -> Environment:
         value=format_value,
         failure_place=failure_place,
         failure_size=failure_size,
-        failure_title=failure_title,
         values=_values,
         curve=step_curve,
         maps=heat_maps,
@@ -132,8 +130,16 @@ def _title(report: Report) -> str:
     if not bad:
         return "The subject passed" if subjects == 1 else f"All {subjects} subjects passed"
     words = {"failed": "failed", "error": "could not be run", "inconclusive": "inconclusive"}
-    told = [f"{bad.count(verdict)} {words[verdict]}" for verdict in ("failed", "error", "inconclusive") if verdict in bad]
+    told = [
+        f"{bad.count(verdict)} {words[verdict]}" for verdict in ("failed", "error", "inconclusive") if verdict in bad
+    ]
     return f"Of {counted(subjects, 'subject')}, {', '.join(told)}"
+
+
+def _tally(report: Report) -> dict[str, int]:
+    """How many subjects got each verdict, those that any got."""
+    verdicts = Counter(subject.verdict for subject in report.subjects)
+    return {verdict: verdicts[verdict] for verdict in VERDICTS if verdicts[verdict]}
 
 
 def _values(failure: Failure) -> tuple[str, str] | None:
