@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import gradcheck
+from gradcheck.cli_study import study_command
 from gradcheck.cli_time import time_command
 from gradcheck.command import (
     Bar,
@@ -308,7 +309,7 @@ def kinds(report: str | None) -> int:
     return _PASSED
 
 
-for _command in (time_command,):  # those that have a file of their own
+for _command in (time_command, study_command):  # those that have a file of their own
     cli.add_command(_command)
 
 

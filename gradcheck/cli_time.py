@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -14,7 +13,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.command import Bar, Command, load_all, misuse, new_console, new_table, output_file, show_plain, whole
+from gradcheck.command import (
+    Bar,
+    Command,
+    count,
+    load_all,
+    misuse,
+    new_console,
+    new_table,
+    output_file,
+    positive,
+    show_plain,
+    whole,
+    write,
+)
 from gradcheck.reports.text import counted, printable
 from gradcheck.reports.timing import Environment, GrowthFit, Measurement, SubjectTiming, Timing, TimingReport, Way
 from gradcheck.targets import Item
@@ -37,25 +49,6 @@ _TITLES: dict[Way, str] = {
     "numeric": "ε-difference",
     "projected": "projected check",
 }
-
-
-def positive(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """A positive number."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise click.BadParameter(f"expected a positive number, got {value!r}", ctx, param)
-    return number
-
-
-def count(ctx: click.Context, param: click.Parameter, value: str) -> int:
-    """A whole number from 1."""
-    number = whole(ctx, param, value)
-    if number < 1:
-        raise click.BadParameter(f"expected a whole number from 1, got {value!r}", ctx, param)
-    return number
 
 
 @click.command("time", cls=Command)
@@ -92,7 +85,6 @@ def time_command(
 
     Exit status: 0 all timed, 1 something could not be, 2 misuse.
     """
-    from gradcheck.command import write
     from gradcheck.timing.environment import threads_of, threads_to_be
     from gradcheck.timing.measure import TimeOptions, time_items
 
@@ -127,6 +119,7 @@ def show(report: TimingReport) -> None:
     console = new_console()
     if len(report.subjects) > _IN_FULL:
         console.print(_overview(report.subjects, console))
+        console.print()
     else:
         for subject in report.subjects:
             _show_subject(subject, console)
@@ -134,8 +127,8 @@ def show(report: TimingReport) -> None:
         for note in subject.notes:
             show_plain(console, f"{printable(subject.name)}: {printable(note)}")
     if any(timing.computed for timing in _timings(report)):
-        show_plain(console, "≈  computed, not measured: evaluations × the time of a forward")
-    show_plain(console, f"\n{_summary(report)}")
+        show_plain(console, "≈  computed, not measured: calls × the time of a forward")
+    show_plain(console, _summary(report))
 
 
 def _timings(report: TimingReport) -> list[Timing]:
@@ -218,19 +211,20 @@ def _forwards(subject: SubjectTiming, k: int) -> float:
 
 
 def _overview(subjects: Sequence[SubjectTiming], console: Console) -> Table:
+    """Show each subject at its largest size; where there is room, how the two gradients grow in times of a forward."""
+    wide = console.width >= _WIDE
     table = new_table(console)
-    table.add_column("at the largest size", overflow="fold")
-    for heading in ("entries", "forward", "analytic", "ε-difference", "×", "projected", "×", "p numeric", "p analytic"):
+    table.add_column("at the largest size", overflow="fold", min_width=20)
+    for heading in ("entries", "forward", "analytic", "ε-difference", "×", "check ×"):
         table.add_column(heading, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("p of ε-difference", justify="right", no_wrap=True)
+        table.add_column("of analytic", justify="right", no_wrap=True)
     for subject in subjects:
-        name = Text(printable(subject.name))
-        if not subject.measurements:
-            table.add_row(name, *[""] * 9)
-            continue
-        cells = _cells(subject.measurements[-1], with_spread=False)
-        fits = (subject.fit(way, "relative") for way in ("numeric", "analytic"))
+        cells = _cells(subject.measurements[-1], with_spread=False) if subject.measurements else [""] * 9
+        fits = (subject.fit(way, "relative") for way in ("numeric", "analytic")) if wide else ()
         exponents = ("" if fit is None else f"{fit.exponent:.2f}" for fit in fits)
-        table.add_row(name, *(cells[k] for k in (0, 1, 2, 3, 5, 6, 8)), *exponents)
+        table.add_row(Text(printable(subject.name)), *(cells[k] for k in (0, 1, 2, 3, 5, 8)), *exponents)
     return table
 
 

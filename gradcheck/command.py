@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +52,25 @@ def whole(ctx: click.Context, param: click.Parameter, value: str) -> int:
     if not re.fullmatch("[0-9]{1,18}", value):
         raise click.BadParameter(f"expected a whole number from 0, got {value!r}", ctx, param)
     return int(value)
+
+
+def positive(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """A positive number."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise click.BadParameter(f"expected a positive number, got {value!r}", ctx, param)
+    return number
+
+
+def count(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    """A whole number from 1."""
+    number = whole(ctx, param, value)
+    if number < 1:
+        raise click.BadParameter(f"expected a whole number from 1, got {value!r}", ctx, param)
+    return number
 
 
 def one_of(*words: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
