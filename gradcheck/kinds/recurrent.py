@@ -186,6 +186,7 @@ RNN_KIND = Kind(
         "tanh hardly moved by x": lambda c, primals: c.nonlinearity == "tanh" and _hardly_moves(c, primals),
     },
     layers=(RNN,),
+    sizes=tuple(RNNConfig(4, 4, n, n) for n in (2, 4, 8, 16, 32, 64)),
 )
 LSTM_KIND, GRU_KIND = (
     Kind(
@@ -197,6 +198,7 @@ LSTM_KIND, GRU_KIND = (
         build=_build_of(layer),
         conditions={**_conditions(), **_GATES},
         layers=(layer,),
+        sizes=tuple(RecurrentConfig(4, 4, n, n) for n in (2, 4, 8, 16, 32)),
     )
     for name, layer in (
         ("lstm", LSTM),
