@@ -13,11 +13,13 @@ from gradcheck.command import (
     Bar,
     Command,
     count,
+    html_option,
     load_all,
     misuse,
     new_console,
     new_table,
     output_file,
+    require_different,
     show_plain,
     whole,
     write,
@@ -44,7 +46,10 @@ _LOWEST = -16  # decades of the error that are drawn
     "--entries", callback=count, default="16", metavar="N", help="Entries that are differenced, of all (default: 16)."
 )
 @click.option("--json", "json_file", callback=output_file, metavar="FILE", help="Write the curves as JSON.")
-def study_command(targets: tuple[str, ...], seed: int, entries: int, json_file: Path | None) -> int:
+@html_option
+def study_command(
+    targets: tuple[str, ...], seed: int, entries: int, json_file: Path | None, html_file: Path | None
+) -> int:
     """Show how wrong the ε-difference is, for ε from 1 to 1e-16.
 
     TARGET is path.py[:name] or package.module[:name]. One-sided and central differences in float64, float32 and
@@ -56,11 +61,13 @@ def study_command(targets: tuple[str, ...], seed: int, entries: int, json_file: 
 
     if not targets:
         raise click.UsageError("expected a target, such as reference_layers:Conv2d or layers.py, got none")
+    require_different({"--json": json_file, "--html": html_file})
     items = load_all(targets)
     with misuse(ValueError), Bar(len(items)) as bar:
         report = study_items(items, StudyOptions(seed, entries), bar)
     show(report)
     write(json_file, report.to_json)
+    write(html_file, report.to_html)
     return 0 if all(subject.curves for subject in report.subjects) else 1
 
 

@@ -17,38 +17,34 @@ from gradcheck.command import (
     Bar,
     Command,
     count,
+    html_option,
     load_all,
     misuse,
     new_console,
     new_table,
     output_file,
     positive,
+    require_different,
     show_plain,
     whole,
     write,
 )
 from gradcheck.reports.text import counted, printable
-from gradcheck.reports.timing import Environment, GrowthFit, Measurement, SubjectTiming, Timing, TimingReport, Way
+from gradcheck.reports.timing import Measurement, SubjectTiming, Timing, TimingReport
+from gradcheck.reports.timing_text import (
+    WAY_TITLES,
+    claim,
+    environment_line,
+    format_calls,
+    format_fit,
+    format_ratio,
+    format_time,
+)
 from gradcheck.targets import Item
 
 #: So many subjects are shown size by size; of more, each gets one line.
 _IN_FULL = 3
 _WIDE = 100  # columns from which spreads are shown
-_UNITS = (
-    ("years", 365.25 * 86400.0),
-    ("days", 86400.0),
-    ("h", 3600.0),
-    ("min", 60.0),
-    ("s", 1.0),
-    ("ms", 1e-3),
-    ("µs", 1e-6),
-)
-_TITLES: dict[Way, str] = {
-    "forward": "forward",
-    "analytic": "analytic",
-    "numeric": "ε-difference",
-    "projected": "projected check",
-}
 
 
 @click.command("time", cls=Command)
@@ -68,6 +64,7 @@ _TITLES: dict[Way, str] = {
 )
 @click.option("--threads", callback=count, default="1", metavar="N", help="Threads of BLAS (default: 1).")
 @click.option("--json", "json_file", callback=output_file, metavar="FILE", help="Write the figures as JSON.")
+@html_option
 @click.pass_obj
 def time_command(
     words: Sequence[str],
@@ -77,6 +74,7 @@ def time_command(
     rounds: int,
     threads: int,
     json_file: Path | None,
+    html_file: Path | None,
 ) -> int:
     """Time numeric against analytic gradients.
 
@@ -88,6 +86,7 @@ def time_command(
     from gradcheck.timing.environment import threads_of, threads_to_be
     from gradcheck.timing.measure import TimeOptions, time_items
 
+    require_different({"--json": json_file, "--html": html_file})
     if threads_of(os.environ)[0] != threads:
         return _run_again(words, threads_to_be(threads))
     items = load_all(targets) if targets else _reference_layers()
@@ -95,6 +94,7 @@ def time_command(
         report = time_items(items, TimeOptions(seed, budget, rounds), bar)
     show(report)
     write(json_file, report.to_json)
+    write(html_file, report.to_html)
     return 0 if all(subject.measurements for subject in report.subjects) else 1
 
 
@@ -156,7 +156,7 @@ def _cells(measurement: Measurement, *, with_spread: bool) -> list[str]:
     forward, analytic, numeric, projected = measurement.timings
     cells = [f"{measurement.entries:,}", _time(forward, with_spread), _time(analytic, with_spread)]
     for timing in (numeric, projected):
-        cells += [_time(timing, with_spread), _calls(timing), _ratio(timing.ratio)]
+        cells += [_time(timing, with_spread), format_calls(timing), format_ratio(timing.ratio)]
     return cells
 
 
@@ -168,46 +168,17 @@ def _time(timing: Timing, with_spread: bool) -> str:
     return f"{shown} ±{spread:.0%}" if with_spread else shown
 
 
-def _calls(timing: Timing) -> str:
-    spent = timing.evaluations
-    return f"{spent.forward:,}" + (f"+{spent.pullback:,}" if spent.pullback else "")
-
-
-def _ratio(ratio: float) -> str:
-    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
-
-
 def _growth(subject: SubjectTiming, console: Console) -> Table:
     table = new_table(console)
     table.add_column("cost ∝ entries^p", overflow="fold")
     for heading in ("p of time", "of calls", "of time in forwards"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for way, title in _TITLES.items():
+    for way, title in WAY_TITLES.items():
         fits = [subject.fit(way, quantity) for quantity in ("seconds", "evaluations", "relative")]
         calls = fits[1]
         exact = "" if calls is None else f"{calls.exponent:.2f}"
         table.add_row(title, format_fit(fits[0]), exact, "" if way == "forward" else format_fit(fits[2]))
     return table
-
-
-def claim(subject: SubjectTiming) -> str:
-    """Say in two sentences what grows and what does not."""
-    numeric, analytic = subject.fit("numeric", "relative"), subject.fit("analytic", "relative")
-    first, last = (subject.measurements[k].timing("numeric") for k in (0, -1))
-    if numeric is None or analytic is None:
-        return ""
-    calls = " to ".join(f"{timing.evaluations.forward:,}" for timing in (first, last))
-    multiples = " and ".join(_ratio(_forwards(subject, k)) for k in (0, -1))
-    return (
-        f"The ε-difference calls the forward {calls} times, twice for each entry: in times of a forward\n"
-        f"it grows as entries^{format_fit(numeric)}. The analytic gradient grows as entries^{format_fit(analytic)}:\n"
-        f"it costs {multiples} forwards at the smallest and the largest size."
-    )
-
-
-def _forwards(subject: SubjectTiming, k: int) -> float:
-    measurement = subject.measurements[k]
-    return measurement.timing("analytic").seconds / max(measurement.timing("forward").seconds, 1e-12)
 
 
 def _overview(subjects: Sequence[SubjectTiming], console: Console) -> Table:
@@ -235,42 +206,3 @@ def _summary(report: TimingReport) -> str:
         f"{counted(len(report.subjects), 'subject')} · {counted(sizes, 'size')} · "
         f"medians of {counted(report.rounds, 'round')} · × is times one forward and backward\n{environment_line(place)}"
     )
-
-
-def environment_line(place: Environment) -> str:
-    """Say where times were taken."""
-    threads = "threads not limited" if place.threads is None else counted(place.threads, "thread")
-    return (
-        f"{printable(place.processor)}, {counted(place.cores, 'core')} · BLAS {place.blas}, {threads} · "
-        f"NumPy {place.numpy}, Python {place.python}"
-    )
-
-
-def format_time(seconds: float) -> str:
-    """Return a time in the unit that suits it, with two or three digits.
-
-    Examples
-    --------
-    >>> format_time(0.000213), format_time(0.5), format_time(125.0), format_time(4e9)
-    ('213 µs', '500 ms', '2.08 min', '127 years')
-    """
-    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= size), _UNITS[-1])
-    value = seconds / size
-    return f"{value:,.0f} {unit}" if value >= 99.5 else f"{value:.{1 if value >= 9.95 else 2}f} {unit}"
-
-
-def format_fit(fit: GrowthFit | None) -> str:
-    """Return an exponent with its confidence interval.
-
-    Examples
-    --------
-    >>> format_fit(GrowthFit("numeric", "seconds", 1.514, 1.4, 1.63, 6, 0))
-    '1.51 (1.40 … 1.63)'
-    >>> format_fit(GrowthFit("numeric", "seconds", 1.514, None, None, 2, 0))
-    '1.51'
-    """
-    if fit is None:
-        return ""
-    if fit.low is None or fit.high is None:
-        return f"{fit.exponent:.2f}"
-    return f"{fit.exponent:.2f} ({fit.low:.2f} … {fit.high:.2f})"

@@ -147,6 +147,12 @@ class StudyReport:
         """Return the report as JSON text."""
         return to_json(self.to_dict())
 
+    def to_html(self) -> str:
+        """Return the report as one HTML page, which takes the packages of the extra ``report``."""
+        from gradcheck.reports.html.study_page import study_to_html
+
+        return study_to_html(self)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudyReport:
         """Return the report that plain data hold.

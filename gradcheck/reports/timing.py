@@ -189,6 +189,12 @@ class TimingReport:
         """Return the report as JSON text."""
         return to_json(self.to_dict())
 
+    def to_html(self) -> str:
+        """Return the report as one HTML page, which takes the packages of the extra ``report``."""
+        from gradcheck.reports.html.timing_page import timing_to_html
+
+        return timing_to_html(self)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TimingReport:
         """Return the report that plain data hold.
