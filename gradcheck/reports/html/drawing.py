@@ -119,13 +119,19 @@ def logarithmic(axes: Axes, *, x: bool = True, y: bool = True) -> None:
     for axis, scale, chosen in ((axes.xaxis, axes.set_xscale, x), (axes.yaxis, axes.set_yscale, y)):
         if chosen:
             scale("log")
-            axis.set_major_locator(LogLocator(numticks=8))
+            axis.set_major_locator(LogLocator(numticks=7))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
         axis.grid(color=LINE, linewidth=0.6)
         axis.set_tick_params(length=0, pad=5)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
+
+
+def key(figure: Figure) -> None:
+    """Say above the axes what is drawn how, in two columns."""
+    style = {"frameon": False, "handlelength": 1.6, "columnspacing": 1.4, "borderaxespad": 0.0}
+    figure.legend(loc="upper left", bbox_to_anchor=(0.02, 0.985), ncols=2, fontsize=TEXT, **style)
 
 
 def _power(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, TEXT, Picture, draw, logarithmic
+from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, TEXT, Picture, draw, key, logarithmic
 from gradcheck.reports.report import Failure, GradientPicture
 from gradcheck.reports.text import counted, format_short
 
@@ -75,7 +75,7 @@ def step_curve(failure: Failure, picture: GradientPicture) -> Picture | None:
         if bar > 0 and np.isfinite(bar):
             axes.axhline(bar, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="error bar")
         axes.set_xlabel("step ε")
-        figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=TEXT)
+        key(figure)
 
     nearest = float(np.min(to_analytic, initial=np.inf, where=np.isfinite(to_analytic)))
     caption = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from gradcheck.reports.html.drawing import MUTED, SERIES, TEXT, Picture, draw, logarithmic
+from gradcheck.reports.html.drawing import MUTED, SERIES, Picture, draw, key, logarithmic
 from gradcheck.reports.html.page import render
 from gradcheck.reports.study import Curve, Dtype, Scheme, StudyReport, SubjectStudy
 from gradcheck.reports.text import format_config, format_short
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SIZE = (340.0, 304.0)
+_SIZE = (292.0, 280.0)
 #: Errors outside are not drawn: a difference that is all wrong, and less than a rounding.
 _ERRORS = (1e-17, 30.0)
 _STYLES: dict[Scheme, tuple[str, str]] = {"one-sided": (SERIES[1], "s"), "central": (SERIES[0], "o")}
@@ -62,10 +62,10 @@ def _errors(subject: SubjectStudy, dtype: Dtype, curves: Sequence[Curve]) -> Pic
             predicted = np.array([curve.predicted.at(epsilon) for epsilon in subject.epsilons])
             axes.plot(*_drawable(epsilons, predicted), color=colour, linewidth=1.2, linestyle=(0, (5, 2)))
             axes.plot(
-                *_drawable(epsilons, np.array(curve.errors)), marker, color=colour, markersize=3.6, label=curve.scheme
+                *_drawable(epsilons, np.array(curve.errors)), marker, color=colour, markersize=4.0, label=curve.scheme
             )
         axes.plot([], [], color=MUTED, linewidth=1.2, linestyle=(0, (5, 2)), label="predicted")
-        figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=TEXT)
+        key(figure)
 
     best = "; ".join(
         f"{curve.scheme} is best at {format_short(curve.best_epsilon)} with {format_short(curve.best_error)}"
@@ -87,8 +87,8 @@ def _kinks(subject: SubjectStudy) -> Picture:
             (kinks.errors_without, SERIES[2], "o", "no kink within ε"),
         ):
             values = np.array([np.nan if error is None else error for error in errors])
-            axes.plot(*_drawable(epsilons, values), marker, color=colour, markersize=3.6, label=label)
-        figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=TEXT)
+            axes.plot(*_drawable(epsilons, values), marker, color=colour, markersize=4.0, label=label)
+        key(figure)
 
     most = max(kinks.shares)
     words = (
@@ -99,7 +99,7 @@ def _kinks(subject: SubjectStudy) -> Picture:
 
 
 def _axes(figure: Figure, epsilons: np.ndarray) -> Axes:
-    axes = figure.add_axes((0.135, 0.14, 0.84, 0.74))
+    axes = figure.add_axes((0.15, 0.14, 0.82, 0.7))
     logarithmic(axes)
     axes.set_xlim(float(epsilons.min()) / 2, float(epsilons.max()) * 2)
     axes.set_ylim(*_ERRORS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, SURFACE, TEXT, Picture, draw, logarithmic
+from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, SURFACE, TEXT, Picture, draw, key, logarithmic
 from gradcheck.reports.html.page import render
 from gradcheck.reports.text import counted, format_config
 from gradcheck.reports.timing import WAYS, GrowthFit, Measurement, SubjectTiming, TimingReport, Way
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-_SIZE = (340.0, 304.0)
+_SIZE = (292.0, 292.0)
 #: What each way is drawn with.
 _STYLES: dict[Way, tuple[str, str]] = {
     "forward": (SERIES[5], "v"),
@@ -105,7 +105,7 @@ def _over_entries(
     entries = np.array([measurement.entries for measurement in subject.measurements])
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_axes((0.13, 0.14, 0.84, 0.68))
+        axes = figure.add_axes((0.14, 0.14, 0.83, 0.69))
         logarithmic(axes)
         for way in ways:
             colour, marker = _STYLES[way]
@@ -117,7 +117,11 @@ def _over_entries(
                 axes.plot(entries[which], costs[which], marker, color=colour, markerfacecolor=fill, markersize=5.5)
             axes.plot([], [], color=colour, marker=marker, markersize=5.5, linewidth=1.8, label=WAY_TITLES[way])
         axes.set_xlabel("entries")
-        figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=TEXT)
+        ends = sorted({int(entries[0]), int(entries[-1])})
+        axes.set_xticks(ends, [f"{end:,}" for end in ends])
+        if len(ends) == 2:
+            axes.get_xticklabels()[-1].set_horizontalalignment("right")
+        key(figure)
 
     return Picture(draw(*_SIZE, words, paint), title)
 
@@ -141,6 +145,7 @@ def _exponents(fits: dict[Way, GrowthFit]) -> Picture:
                 textcoords="offset points",
                 color=INK,
                 size=TEXT,
+                bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 1.0},
             )
         for whole in (0, 1):
             axes.axvline(whole, color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)), zorder=0)
