@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import html
 import io
 import math
@@ -36,6 +35,8 @@ _SUPERFLUOUS = (
     re.compile(r' transform="rotate\(-0 [^"]*\)"'),
     re.compile(r"<g/>"),
 )
+#: Stands for the place in the page in names that parts of a picture have, which are good for one page alone.
+_HERE = "this-picture"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -56,6 +57,10 @@ class Picture:
     svg: str
     title: str
     caption: str = ""
+
+    def at(self, place: str) -> str:
+        """Return the markup for one place of a page, by whose name parts of the picture are told from others."""
+        return self.svg.replace(f"{_HERE}-", f"{place}-")
 
 
 def draw(width: float, height: float, words: str, paint: Callable[[Figure], None]) -> str:
@@ -139,17 +144,16 @@ def _power(value: float) -> str:
 
 
 def _in_page(svg: str, width: float, height: float, words: str) -> str:
-    """The drawing as an element of a page: with its colours and font, and no name that two pictures share."""
+    """The drawing as an element of a page: with its colours and font; names begin with what stands for the place."""
     drawing = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
     for superfluous in _SUPERFLUOUS:
         drawing = superfluous.sub("", drawing)
     drawing = re.sub(r"\s*\n\s*", " ", drawing).replace("> <", "><").replace("base64, ", "base64,")
     for colour, variable in _VARIABLES.items():
         drawing = drawing.replace(colour, variable)
-    mark = hashlib.sha256(drawing.encode()).hexdigest()[:8]
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', drawing))
-    drawing = re.sub(r' id="([^"]+)"', lambda name: f' id="{mark}-{name[1]}"' if name[1] in used else "", drawing)
-    drawing = re.sub(r'(url\(#|href="#)', rf"\g<1>{mark}-", drawing)
+    drawing = re.sub(r' id="([^"]+)"', lambda name: f' id="{_HERE}-{name[1]}"' if name[1] in used else "", drawing)
+    drawing = re.sub(r'(url\(#|href="#)', rf"\g<1>{_HERE}-", drawing)
     described = html.escape(words)
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     return f'<svg class="chart" {size} role="img" aria-label="{described}"><title>{described}</title>{drawing}</svg>'

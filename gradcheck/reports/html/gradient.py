@@ -25,6 +25,8 @@ _MAP, _LARGEST, _LOWEST = 232.0, 58.0, 20.0
 _LEFT, _TOP, _BELOW_MAP = 40.0, 8.0, 84.0
 #: Cells so wide hold their value.
 _ROOM = 36.0
+#: Distances that a logarithmic axis can hold with room to spare.
+_DRAWN = (1e-200, 1e200)
 _CURVE = (360.0, 292.0)
 
 
@@ -57,7 +59,8 @@ def step_curve(failure: Failure, picture: GradientPicture) -> Picture | None:
     if failure.analytic is None or failure.numeric is None or not picture.steps:
         return None
     steps, differences = np.array(picture.steps), np.array(picture.differences)
-    to_numeric, to_analytic = np.abs(differences - failure.numeric), np.abs(differences - failure.analytic)
+    with np.errstate(over="ignore"):
+        to_numeric, to_analytic = np.abs(differences - failure.numeric), np.abs(differences - failure.analytic)
     bar = failure.error_bar or 0.0
 
     def paint(figure: Figure) -> None:
@@ -68,11 +71,11 @@ def step_curve(failure: Failure, picture: GradientPicture) -> Picture | None:
             (to_numeric, SERIES[0], "o", "from the numeric value"),
         )
         for values, colour, marker, label in series:
-            there = np.isfinite(values) & (values > 0)
+            there = (values > _DRAWN[0]) & (values < _DRAWN[1])
             axes.plot(
                 steps[there], values[there], color=colour, marker=marker, markersize=4.5, linewidth=1.8, label=label
             )
-        if bar > 0 and np.isfinite(bar):
+        if _DRAWN[0] < bar < _DRAWN[1]:
             axes.axhline(bar, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label="error bar")
         axes.set_xlabel("step ε")
         key(figure)
@@ -126,7 +129,7 @@ def _worst(failure: Failure, picture: GradientPicture) -> tuple[int, int]:
 
 def _signed(values: NDArray[np.float64], largest: float) -> NDArray[np.uint8]:
     """Blue below zero, orange above, the stronger the larger."""
-    strength = np.clip(np.abs(np.nan_to_num(values, nan=0.0)) / largest, 0, 1)
+    strength = np.clip(np.abs(np.nan_to_num(values, nan=0.0, posinf=largest, neginf=-largest)) / largest, 0, 1)
     colours = np.where((values < 0)[..., None], _BELOW, _ABOVE)
     return _shaded(colours, strength, values)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from importlib.util import find_spec
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.reports.html.gradient import heat_maps, plane, step_curve
@@ -78,9 +80,11 @@ def render(template: str, **values: Any) -> str:
     from gradcheck import __version__
 
     require_report_packages()
-    return _environment().get_template(template).render(version=__version__, **values)
+    places = map("picture-{}".format, count(1))
+    return _environment().get_template(template).render(version=__version__, places=places, **values)
 
 
+@cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -92,7 +96,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(signs=_SIGNS)
+    environment.globals.update(signs=_SIGNS, next=next)
     environment.filters.update(
         counted=counted,
         seconds=format_seconds,
