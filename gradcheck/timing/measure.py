@@ -102,8 +102,8 @@ class Ways:
         Counts its calls.
     cotangent : ndarray or tuple of ndarray
         Weights the outputs: the objective is their weighted sum.
-    outputs : int
-        Entries of all outputs.
+    entries, outputs : int
+        Entries of all primals, and of all outputs.
     """
 
     def __init__(self, subject: Subject, seed: int) -> None:
@@ -118,6 +118,7 @@ class Ways:
         rng = np.random.default_rng(seed)
         arrays = [_weights(np.asarray(array), rng) for array in _as_tuple(outputs)]
         self.cotangent: Any = tuple(arrays) if isinstance(outputs, tuple) else arrays[0]
+        self.entries = sum(array.size for array in self._primals.values())
         self.outputs = sum(array.size for array in arrays)
 
     def call(self, way: Way) -> Callable[[], object]:
@@ -251,7 +252,6 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
     """Time every way at one size within about `share` seconds; return that and the verdict of the projected check."""
     until = stopwatch.now + share
     ways = Ways(size.make(), options.seed)
-    entries = sum(array.size for array in ways.subject.primals.values())
     checked: list[Any] = []
     counts = {
         "forward": ways.counted(ways.forward),
@@ -259,7 +259,7 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
         "projected": ways.counted(lambda: checked.append(ways.projected())),
     }
     calls: dict[str, Callable[[], object]] = {way: ways.call(way) for way in WAYS if way != "numeric"}
-    expected = _OVERHEAD * 2 * entries * stopwatch.sample(ways.forward)
+    expected = _OVERHEAD * 2 * ways.entries * stopwatch.sample(ways.forward)
     rounds = dict.fromkeys(calls, options.rounds)
     affordable = int((until - stopwatch.now) / max(expected, 1e-9))
     numeric = _Counted(ways)
@@ -267,9 +267,9 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
         calls["numeric"] = numeric
         rounds["numeric"] = min(options.rounds, max(1, affordable - 1))  # several rounds begin with one to warm up
     times = stopwatch.in_turn(calls, rounds, until)
-    counts["numeric"] = numeric.evaluations or Evaluations(2 * entries, 0)
+    counts["numeric"] = numeric.evaluations or Evaluations(2 * ways.entries, 0)
     timings = tuple(_timing(way, times, counts[way]) for way in WAYS)
-    return Measurement(size.config, entries, ways.outputs, timings), checked[0].verdict
+    return Measurement(size.config, ways.entries, ways.outputs, timings), checked[0].verdict
 
 
 class _Counted:
