@@ -22,15 +22,7 @@ from gradcheck.checks.stages import GROUPS
 from gradcheck.reports.json import SCHEMA
 from gradcheck.reports.junit import facts
 from gradcheck.reports.report import VERDICTS, GradientError, Report, SubjectReport
-from gradcheck.reports.text import (
-    WIDTH,
-    counted,
-    failure_to_text,
-    format_config,
-    format_short,
-    headline,
-    notes_to_lines,
-)
+from gradcheck.reports.text import WIDTH, counted, failure_to_text, format_short, headline, notes_to_lines
 from gradcheck.reports.timing import Way
 from gradcheck.subject import Subject
 from gradcheck.suite import Suite
@@ -190,26 +182,12 @@ def _timing_items(parent: SuiteCollector, thing: Suite | Subject) -> list[pytest
 
 def _timing_function(thing: Suite | Subject, way: Way) -> Callable[[Any], None]:
     def time(benchmark: Any) -> None:
-        from gradcheck.timing.measure import Ways
+        from gradcheck.timing.benchmarks import run_benchmark
         from gradcheck.timing.sizes import sizes_of
 
         sizes = sizes_of(thing)
-        size = sizes[
-            min(1, len(sizes) - 1)
-        ]  # differences of a large one would take too long, the smallest tells little
-        ways = Ways(size.make(), seed=0)
-        call = ways.call(way)
-        spent = ways.counted(call)
-        benchmark.group = f"{thing.name}, {ways.entries:,} entries"
-        benchmark.extra_info.update(
-            way=way,
-            config=format_config(size.config),
-            entries=ways.entries,
-            outputs=ways.outputs,
-            forwards=spent.forward,
-            pullbacks=spent.pullback,
-        )
-        benchmark(call)
+        # Differences of a large one would take too long, and the smallest tells little.
+        run_benchmark(benchmark, thing.name, sizes[min(1, len(sizes) - 1)], way)
 
     return time
 
