@@ -268,9 +268,10 @@ def format_fit(fit: GrowthFit | None) -> str:
     '1.51 (1.40 … 1.63)'
     >>> format_fit(GrowthFit("numeric", "seconds", 1.514, None, None, 2, 0))
     '1.51'
+    >>> format_fit(GrowthFit("numeric", "seconds", 1.514, 1.4, 1.63, 6, 6))
+    '≈ 1.51 (1.40 … 1.63)'
     """
     if fit is None:
         return ""
-    if fit.low is None or fit.high is None:
-        return f"{fit.exponent:.2f}"
-    return f"{fit.exponent:.2f} ({fit.low:.2f} … {fit.high:.2f})"
+    exponent = f"{'≈ ' if fit.computed else ''}{fit.exponent:.2f}"
+    return exponent if fit.low is None or fit.high is None else f"{exponent} ({fit.low:.2f} … {fit.high:.2f})"

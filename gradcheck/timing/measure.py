@@ -35,6 +35,8 @@ from gradcheck.timing.stopwatch import Median, Stopwatch
 
 #: What a difference costs beside its two forwards: copies of the array, the sum over the outputs.
 _OVERHEAD = 1.3
+#: Differences are repeated as long as that takes this part of what there is time for.
+_SHORT = 4
 
 
 class Progress(Protocol):
@@ -199,9 +201,9 @@ def time_items(
 
     Notes
     -----
-    The budget is shared out evenly; what one thing leaves is for those that follow, and within one thing what the
-    smaller sizes leave is for the larger ones. Forward, analytic gradient and projected check are always measured,
-    once at least; the ε-difference in as many rounds as its share allows, and where that is none it is computed.
+    The budget is shared out evenly, and what one thing leaves is for those that follow; of the share of one thing each
+    size has half of what is left. Forward, analytic gradient and projected check are always measured, in three
+    rounds at least; the ε-difference where one round of it fits, and else it is computed.
 
     Examples
     --------
@@ -233,7 +235,8 @@ def _time_item(
         sizes = sizes_of(item, options.seed)
         progress.begin(item.name, len(sizes))
         for left, size in zip(range(len(sizes), 0, -1), sizes, strict=True):
-            share = (until - stopwatch.now) / left
+            # Sizes cost several times more from each to the next: halves leave the larger ones enough.
+            share = (until - stopwatch.now) / min(left, 2)
             with np.errstate(all="ignore"):
                 measurement, verdict = measure(size, options, stopwatch, share)
             measured.append(measurement)
@@ -261,11 +264,11 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
     calls: dict[str, Callable[[], object]] = {way: ways.call(way) for way in WAYS if way != "numeric"}
     expected = _OVERHEAD * 2 * ways.entries * stopwatch.sample(ways.forward)
     rounds = dict.fromkeys(calls, options.rounds)
-    affordable = int((until - stopwatch.now) / max(expected, 1e-9))
     numeric = _Counted(ways)
-    if affordable:
+    if expected <= until - stopwatch.now:
         calls["numeric"] = numeric
-        rounds["numeric"] = min(options.rounds, max(1, affordable - 1))  # several rounds begin with one to warm up
+        # A long call tells its time in few rounds.
+        rounds["numeric"] = min(options.rounds, max(1, int(share / _SHORT / max(expected, 1e-9))))
     times = stopwatch.in_turn(calls, rounds, until)
     counts["numeric"] = numeric.evaluations or Evaluations(2 * ways.entries, 0)
     timings = tuple(_timing(way, times, counts[way]) for way in WAYS)

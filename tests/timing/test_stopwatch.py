@@ -60,10 +60,11 @@ def test_a_call_that_takes_no_time_ends_too():
     assert Stopwatch(Clock()).in_turn({"a": lambda: None}, {"a": 2})["a"] == (0.0, 0.0, 2)
 
 
-def test_no_round_begins_after_its_time():
-    clock = Clock()
-    medians = Stopwatch(clock).in_turn({"a": clock.takes("a", 10.0)}, {"a": 7}, until=25.0)
-    assert medians["a"].rounds == 2
+@pytest.mark.parametrize(("until", "rounds"), [(45.0, 4), (5.0, 3)])
+def test_no_round_begins_after_its_time_but_three_are_made(until, rounds):
+    clock = Clock()  # 10 seconds go by before the first round, which finds out how often to repeat
+    medians = Stopwatch(clock).in_turn({"a": clock.takes("a", 10.0)}, {"a": 7}, until)
+    assert medians["a"].rounds == rounds
 
 
 @pytest.mark.parametrize("collects", [True, False])
