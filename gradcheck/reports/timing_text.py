@@ -28,10 +28,10 @@ def format_time(seconds: float) -> str:
 
     Examples
     --------
-    >>> format_time(0.000213), format_time(0.5), format_time(125.0), format_time(4e9)
-    ('213 µs', '500 ms', '2.08 min', '127 years')
+    >>> format_time(0.000213), format_time(0.5), format_time(0.9996), format_time(125.0), format_time(4e9)
+    ('213 µs', '500 ms', '1.00 s', '2.08 min', '127 years')
     """
-    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= size), _UNITS[-1])
+    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= 0.9995 * size), _UNITS[-1])
     value = seconds / size
     return f"{value:,.0f} {unit}" if value >= 99.5 else f"{value:.{1 if value >= 9.95 else 2}f} {unit}"
 
@@ -45,12 +45,13 @@ def format_fit(fit: GrowthFit | None) -> str:
     '1.51 (1.40 … 1.63)'
     >>> format_fit(GrowthFit("numeric", "seconds", 1.514, None, None, 2, 0))
     '1.51'
+    >>> format_fit(GrowthFit("numeric", "seconds", 1.514, 1.4, 1.63, 6, 6))
+    '≈ 1.51 (1.40 … 1.63)'
     """
     if fit is None:
         return ""
-    if fit.low is None or fit.high is None:
-        return f"{fit.exponent:.2f}"
-    return f"{fit.exponent:.2f} ({fit.low:.2f} … {fit.high:.2f})"
+    exponent = f"{'≈ ' if fit.computed else ''}{fit.exponent:.2f}"
+    return exponent if fit.low is None or fit.high is None else f"{exponent} ({fit.low:.2f} … {fit.high:.2f})"
 
 
 def format_calls(timing: Timing) -> str:

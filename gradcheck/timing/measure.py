@@ -35,6 +35,8 @@ from gradcheck.timing.stopwatch import Median, Stopwatch
 
 #: What a difference costs beside its two forwards: copies of the array, the sum over the outputs.
 _OVERHEAD = 1.3
+#: Differences are repeated as long as that takes this part of what there is time for.
+_SHORT = 4
 
 
 class Progress(Protocol):
@@ -102,8 +104,8 @@ class Ways:
         Counts its calls.
     cotangent : ndarray or tuple of ndarray
         Weights the outputs: the objective is their weighted sum.
-    outputs : int
-        Entries of all outputs.
+    entries, outputs : int
+        Entries of all primals, and of all outputs.
     """
 
     def __init__(self, subject: Subject, seed: int) -> None:
@@ -118,6 +120,7 @@ class Ways:
         rng = np.random.default_rng(seed)
         arrays = [_weights(np.asarray(array), rng) for array in _as_tuple(outputs)]
         self.cotangent: Any = tuple(arrays) if isinstance(outputs, tuple) else arrays[0]
+        self.entries = sum(array.size for array in self._primals.values())
         self.outputs = sum(array.size for array in arrays)
 
     def call(self, way: Way) -> Callable[[], object]:
@@ -198,9 +201,9 @@ def time_items(
 
     Notes
     -----
-    The budget is shared out evenly; what one thing leaves is for those that follow, and within one thing what the
-    smaller sizes leave is for the larger ones. Forward, analytic gradient and projected check are always measured,
-    once at least; the ε-difference in as many rounds as its share allows, and where that is none it is computed.
+    The budget is shared out evenly, and what one thing leaves is for those that follow; of the share of one thing each
+    size has half of what is left. Forward, analytic gradient and projected check are always measured, in three
+    rounds at least; the ε-difference where one round of it fits, and else it is computed.
 
     Examples
     --------
@@ -232,7 +235,8 @@ def _time_item(
         sizes = sizes_of(item, options.seed)
         progress.begin(item.name, len(sizes))
         for left, size in zip(range(len(sizes), 0, -1), sizes, strict=True):
-            share = (until - stopwatch.now) / left
+            # Sizes cost several times more from each to the next: halves leave the larger ones enough.
+            share = (until - stopwatch.now) / min(left, 2)
             with np.errstate(all="ignore"):
                 measurement, verdict = measure(size, options, stopwatch, share)
             measured.append(measurement)
@@ -251,7 +255,6 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
     """Time every way at one size within about `share` seconds; return that and the verdict of the projected check."""
     until = stopwatch.now + share
     ways = Ways(size.make(), options.seed)
-    entries = sum(array.size for array in ways.subject.primals.values())
     checked: list[Any] = []
     counts = {
         "forward": ways.counted(ways.forward),
@@ -259,17 +262,17 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
         "projected": ways.counted(lambda: checked.append(ways.projected())),
     }
     calls: dict[str, Callable[[], object]] = {way: ways.call(way) for way in WAYS if way != "numeric"}
-    expected = _OVERHEAD * 2 * entries * stopwatch.sample(ways.forward)
+    expected = _OVERHEAD * 2 * ways.entries * stopwatch.sample(ways.forward)
     rounds = dict.fromkeys(calls, options.rounds)
-    affordable = int((until - stopwatch.now) / max(expected, 1e-9))
     numeric = _Counted(ways)
-    if affordable:
+    if expected <= until - stopwatch.now:
         calls["numeric"] = numeric
-        rounds["numeric"] = min(options.rounds, max(1, affordable - 1))  # several rounds begin with one to warm up
+        # A long call tells its time in few rounds.
+        rounds["numeric"] = min(options.rounds, max(1, int(share / _SHORT / max(expected, 1e-9))))
     times = stopwatch.in_turn(calls, rounds, until)
-    counts["numeric"] = numeric.evaluations or Evaluations(2 * entries, 0)
+    counts["numeric"] = numeric.evaluations or Evaluations(2 * ways.entries, 0)
     timings = tuple(_timing(way, times, counts[way]) for way in WAYS)
-    return Measurement(size.config, entries, ways.outputs, timings), checked[0].verdict
+    return Measurement(size.config, ways.entries, ways.outputs, timings), checked[0].verdict
 
 
 class _Counted:

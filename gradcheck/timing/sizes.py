@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -85,16 +86,24 @@ def _cases(suite: Suite, seed: int) -> list[AnyCase]:
 def _drawn(suite: Suite, seed: int) -> list[AnyCase]:
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
+    from hypothesis.errors import Unsatisfiable
 
     found: list[AnyCase] = []
-    quick = settings(
+
+    @seeded(seed)
+    @settings(
         max_examples=_DRAWN,
         database=None,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    seeded(seed)(quick(given(drawn_cases(suite))(found.append)))()
+    @given(drawn_cases(suite))
+    def draw(case: AnyCase) -> None:
+        found.append(case)
+
+    with contextlib.suppress(Unsatisfiable):  # the limits leave none
+        draw()
     return found
 
 

@@ -14,6 +14,8 @@ Clock: TypeAlias = Callable[[], int]
 #: A call is repeated until its sample lasts so many seconds: the clock and the loop are then far below a percent.
 LEAST = 2e-3
 _MOST_REPEATS = 10_000
+#: Of so few samples a median means something.
+_FEWEST = 3
 
 
 class Median(NamedTuple):
@@ -53,12 +55,12 @@ class Stopwatch:
         rounds : mapping of str to int
             Samples of each, at least 1.
         until : float
-            When the clock shows this, no further round is begun.
+            When the clock shows this, no further round is begun, but three are made.
         """
         samples: dict[str, list[float]] = {name: [] for name in calls}
         repeats = {name: self._repeats(call) for name, call in calls.items() if rounds[name] > 1}
         for done in range(max(rounds.values())):
-            if done and self.now > until:
+            if done >= _FEWEST and self.now > until:
                 break
             for name, call in calls.items():
                 if done < rounds[name]:

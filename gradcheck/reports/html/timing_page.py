@@ -136,7 +136,8 @@ def _exponents(fits: dict[Way, GrowthFit]) -> Picture:
             colour, marker = _STYLES[way]
             if fit.low is not None and fit.high is not None:
                 axes.plot([fit.low, fit.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
-            axes.plot([fit.exponent], [row], marker, color=colour, markersize=7)
+            fill = SURFACE if fit.computed else colour
+            axes.plot([fit.exponent], [row], marker, color=colour, markerfacecolor=fill, markersize=7)
             axes.annotate(
                 f"{WAY_TITLES[way]}  {format_fit(fit)}",
                 (0.0, row),
