@@ -67,6 +67,8 @@ class Options:
         Run the corner cases too.
     self_test : bool
         Plant mistakes into what passed, and report which of them its cases would have shown.
+    pictures : bool
+        Keep what can be drawn of wrong gradients.
     """
 
     examples: int = 100
@@ -79,11 +81,19 @@ class Options:
     groups: tuple[str, ...] = GROUPS
     corners: bool = True
     self_test: bool = False
+    pictures: bool = False
 
     @property
     def settings(self) -> Settings:
         """How each case is checked."""
-        return Settings(self.trials, self.exhaustive, self.contracts, without=self.without, groups=self.groups)
+        return Settings(
+            self.trials,
+            self.exhaustive,
+            self.contracts,
+            without=self.without,
+            groups=self.groups,
+            pictures=self.pictures,
+        )
 
 
 class Progress(Protocol):

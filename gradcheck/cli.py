@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 import gradcheck
+from gradcheck.cli_study import study_command
+from gradcheck.cli_time import time_command
+from gradcheck.command import (
+    Bar,
+    Command,
+    html_option,
+    load_all,
+    misuse,
+    naming_options,
+    new_console,
+    new_table,
+    one_of,
+    output_file,
+    require_different,
+    show_plain,
+    whole,
+    write,
+)
 from gradcheck.reports.json import case_from_dict, parse_json, report_from_json
 from gradcheck.reports.report import CaseId, Report, SubjectReport, Verdict
 from gradcheck.reports.text import (
@@ -36,7 +50,7 @@ from gradcheck.reports.text import (
 )
 from gradcheck.subject import did_you_mean
 from gradcheck.suite import Suite
-from gradcheck.targets import REFERENCE, Item, load, load_any
+from gradcheck.targets import REFERENCE, load, load_any
 
 if TYPE_CHECKING:
     from gradcheck.kinds.kind import Case
@@ -51,7 +65,6 @@ _COLOURS: dict[Verdict, str] = {
 }
 _NEVER = "yellow"
 _ARTICLES = {"equivalent": "no mistake", "convention": "a convention"}
-_NARROW = 100  # columns under which the table stands closer, to leave the names more room
 
 T = TypeVar("T")
 
@@ -66,7 +79,7 @@ def run(argv: list[str]) -> int:
     # Hypothesis keeps notes in the folder it is run in; a command that only reads should leave nothing behind.
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "gradcheck-hypothesis"))
     try:
-        status = cli.main(argv, prog_name="gradcheck", standalone_mode=False)
+        status = cli.main(argv, prog_name="gradcheck", standalone_mode=False, obj=tuple(argv))
     except click.ClickException as error:
         print(f"gradcheck: {printable(error.format_message())}", file=sys.stderr)
         return error.exit_code
@@ -94,7 +107,7 @@ class _Commands(click.Group):
         if not args:
             known = ", ".join(self.commands)
             raise click.UsageError(f"expected a command among {known}, got none; try 'gradcheck verify' or '--help'")
-        return _naming_options(self, ctx, lambda: super(_Commands, self).parse_args(ctx, args))
+        return naming_options(self, ctx, lambda: super(_Commands, self).parse_args(ctx, args))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -109,62 +122,10 @@ class _Commands(click.Group):
         return did_you_mean(given, self.commands)
 
 
-class _Command(click.Command):
-    """A command that, when one of its options is misspelt, says which was meant."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return _naming_options(self, ctx, lambda: super(_Command, self).parse_args(ctx, args))
-
-
-def _naming_options(command: click.Command, ctx: click.Context, parse: Callable[[], T]) -> T:
-    try:
-        return parse()
-    except click.NoSuchOption as error:
-        known = [name for parameter in command.get_params(ctx) for name in parameter.opts if name.startswith("-")]
-        raise click.UsageError(
-            f"expected an option among {', '.join(known)}, got {error.option_name!r}"
-            f"{did_you_mean(error.option_name, known)}",
-            ctx=ctx,
-        ) from None
-
-
-def _whole(ctx: click.Context, param: click.Parameter, value: str) -> int:
-    """A whole number from 0."""
-    if not re.fullmatch("[0-9]{1,18}", value):
-        raise click.BadParameter(f"expected a whole number from 0, got {value!r}", ctx, param)
-    return int(value)
-
-
-def _one_of(*words: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
-    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-        if value is not None and value not in words:
-            expected = f"expected one of {', '.join(words)}, got {value!r}"
-            raise click.BadParameter(f"{expected}{did_you_mean(value, words)}", ctx, param)
-        return value
-
-    return check
-
-
-def _output_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """A file that can be written, which is found out before a long run and not after it."""
-    if value is None:
-        return None
-    path = Path(value)
-    existed = path.exists()
-    try:
-        path.open("a", encoding="utf-8").close()
-        if not existed:
-            path.unlink()
-    except OSError as error:
-        why = f"expected a file that can be written, got {value!r} ({error.strerror})"
-        raise click.BadParameter(why, ctx, param) from None
-    return path
-
-
 _PRECISIONS = ("float64", "float32")
 _dtype = click.option(
     "--dtype",
-    callback=_one_of(*_PRECISIONS),
+    callback=one_of(*_PRECISIONS),
     metavar="|".join(_PRECISIONS),
     help="Precision of the arrays (default: as given).",
 )
@@ -196,11 +157,11 @@ def cli() -> None:
     """Verify hand-written backward passes: a verdict with an error bar, and the evidence for it."""
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("targets", nargs=-1, metavar="[TARGET ...]")
-@click.option("--examples", callback=_whole, default="100", metavar="N", help="Drawn cases per suite (default: 100).")
+@click.option("--examples", callback=whole, default="100", metavar="N", help="Drawn cases per suite (default: 100).")
 @click.option(
-    "--seed", callback=_whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
+    "--seed", callback=whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
 )
 @_dtype
 @_exhaustive
@@ -213,8 +174,9 @@ def cli() -> None:
 )
 @click.option("--self-test", is_flag=True, help="Plant mistakes into what passed: would its cases have shown them?")
 @click.option("--skip-empty", is_flag=True, help="Pass over targets that hold nothing to verify, without a word.")
-@click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write the report as JSON.")
-@click.option("--junit", "junit_file", callback=_output_file, metavar="FILE", help="Write the report as JUnit XML.")
+@click.option("--json", "json_file", callback=output_file, metavar="FILE", help="Write the report as JSON.")
+@click.option("--junit", "junit_file", callback=output_file, metavar="FILE", help="Write the report as JUnit XML.")
+@html_option
 def verify(
     targets: tuple[str, ...],
     examples: int,
@@ -226,6 +188,7 @@ def verify(
     skip_empty: bool,
     json_file: Path | None,
     junit_file: Path | None,
+    html_file: Path | None,
 ) -> int:
     """Verify what the targets hold.
 
@@ -237,21 +200,22 @@ def verify(
     from gradcheck.campaign import Options
     from gradcheck.campaign import run as run_campaign
 
-    if json_file is not None and json_file == junit_file:
-        raise click.UsageError(f"expected two files for --json and --junit, got {str(json_file)!r} for both")
-    items = _load(targets or (REFERENCE,), load_any if skip_empty else load)
-    if skip_empty and not items and json_file is junit_file is None:
+    require_different({"--json": json_file, "--junit": junit_file, "--html": html_file})
+    items = load_all(targets or (REFERENCE,), load_any if skip_empty else load)
+    if skip_empty and not items and json_file is junit_file is html_file is None:
         return _PASSED
-    with _Bar(len(items)) as bar:
-        options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test)
+    with Bar(len(items)) as bar:
+        pictures = html_file is not None
+        options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test, pictures=pictures)
         report = run_campaign(items, options, bar)
     _show(report)
-    _write(json_file, report.to_json)
-    _write(junit_file, lambda: _junit(report))
+    write(json_file, report.to_json)
+    write(junit_file, lambda: _junit(report))
+    write(html_file, report.to_html)
     return _PASSED if report.passed else _NOT_PASSED
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("case")
 @click.option("--target", help="The suite it was found in, as path.py:name (default: the reference layer).")
 @_dtype
@@ -269,22 +233,22 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -
     found = _case_of(suite, data)
     checked = explain_case(check_case(suite, found, dtype, options.settings), suite, found, options)
     report = Report(data.seed, (checked,))
-    console = _console()
+    console = new_console()
     width = min(console.width, WIDTH)
-    _plain(console, "\n".join([report_to_text(report, width), "", *checks_to_lines(checked, width)]))
+    show_plain(console, "\n".join([report_to_text(report, width), "", *checks_to_lines(checked, width)]))
     return _PASSED if report.passed else _NOT_PASSED
 
 
-@cli.command("self-test", cls=_Command)
+@cli.command("self-test", cls=Command)
 @click.option(
     "--kind", "names", multiple=True, metavar="NAME", help="A kind to test, several times for several (default: all)."
 )
-@click.option("--examples", callback=_whole, default="10", metavar="N", help="Drawn cases per kind (default: 10).")
+@click.option("--examples", callback=whole, default="10", metavar="N", help="Drawn cases per kind (default: 10).")
 @click.option(
-    "--seed", callback=_whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
+    "--seed", callback=whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
 )
 @click.option("--baseline", is_flag=True, help="Tell what plain differences, entry by entry, catch in the same cases.")
-@click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write every planted mistake as JSON.")
+@click.option("--json", "json_file", callback=output_file, metavar="FILE", help="Write every planted mistake as JSON.")
 def self_test(names: tuple[str, ...], examples: int, seed: int, baseline: bool, json_file: Path | None) -> int:
     """Plant known mistakes into the reference layers, and see that all are caught.
 
@@ -293,25 +257,25 @@ def self_test(names: tuple[str, ...], examples: int, seed: int, baseline: bool, 
     from gradcheck.kinds import KINDS, find_kind
     from gradcheck.self_test import proofs_to_json, prove_kind
 
-    with _misuse(ValueError):
+    with misuse(ValueError):
         chosen = [find_kind(name) for name in dict.fromkeys(names or KINDS)]
     proofs = []
-    with _Bar(len(chosen)) as bar:
+    with Bar(len(chosen)) as bar:
         for kind in chosen:
             bar.begin(kind.name, 1)
             proofs.append(prove_kind(kind, examples, seed, baseline=baseline))
             bar.step()
     _show_proofs(proofs)
-    _write(json_file, lambda: proofs_to_json(proofs))
+    write(json_file, lambda: proofs_to_json(proofs))
     return _NOT_PASSED if any(proof.survivors for proof in proofs) else _PASSED
 
 
 def _show_proofs(proofs: Sequence[KindProof]) -> None:
     from gradcheck.self_test import OUTCOMES
 
-    console = _console()
+    console = new_console()
     with_baseline = any(proof.rejected is not None for proof in proofs)
-    table = _table(console)
+    table = new_table(console)
     table.add_column("kind", overflow="fold")
     for heading in ("planted", *OUTCOMES):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -324,10 +288,10 @@ def _show_proofs(proofs: Sequence[KindProof]) -> None:
         table.add_row(proof.kind, f"{proof.planted:,}", *counts, *beside)
     console.print(table)
     for planting in (one for proof in proofs for one in proof.argued):
-        _plain(console, f"{planting.kind}: {planting.slug} is {_ARTICLES[planting.outcome]}: {planting.argument}")
+        show_plain(console, f"{planting.kind}: {planting.slug} is {_ARTICLES[planting.outcome]}: {planting.argument}")
     for planting in (one for proof in proofs for one in proof.survivors):
         where = f" for {planting.primal}" if planting.primal else ""
-        _plain(console, f"{planting.kind}: {planting.slug}{where} survived {counted(planting.tried, 'case')}")
+        show_plain(console, f"{planting.kind}: {planting.slug}{where} survived {counted(planting.tried, 'case')}")
     caught, planted = (sum(numbers) for numbers in zip(*((p.count("caught"), p.planted) for p in proofs), strict=True))
     survived = sum(len(proof.survivors) for proof in proofs)
     told = f"\n{counted(len(proofs), 'kind')} · {planted:,} planted, {caught:,} caught, {survived:,} survived"
@@ -336,7 +300,7 @@ def _show_proofs(proofs: Sequence[KindProof]) -> None:
     console.print(Text(told, style=_COLOURS["failed" if survived else "passed"]), soft_wrap=True)
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("report", required=False)
 def kinds(report: str | None) -> int:
     """List the kinds of layers that can be verified, and the conditions of each.
@@ -351,11 +315,15 @@ def kinds(report: str | None) -> int:
     return _PASSED
 
 
+for _command in (time_command, study_command):  # those that have a file of their own
+    cli.add_command(_command)
+
+
 def _list_kinds() -> None:
     from gradcheck.kinds import KINDS
 
-    console = _console()
-    table = _table(console)
+    console = new_console()
+    table = new_table(console)
     table.add_column("kind", no_wrap=True)
     table.add_column("verifies", overflow="fold")
     table.add_column("corners", justify="right", no_wrap=True)
@@ -370,8 +338,8 @@ def _list_met_conditions(report: Report) -> None:
     from gradcheck.kinds import KINDS
 
     suites = [subject for subject in report.subjects if subject.kind is not None]
-    console = _console()
-    table = _table(console)
+    console = new_console()
+    table = new_table(console)
     table.add_column("kind", overflow="fold")
     table.add_column("suite", overflow="fold")
     table.add_column("cases", justify="right", no_wrap=True)
@@ -381,7 +349,7 @@ def _list_met_conditions(report: Report) -> None:
     console.print(table)
     missing = [name for name in KINDS if name not in {suite.kind for suite in suites}]
     if missing:
-        _plain(console, f"\nnot in this run: {', '.join(missing)}")
+        show_plain(console, f"\nnot in this run: {', '.join(missing)}")
     every = [count for suite in suites for count in suite.conditions.values()]
     never = every.count(0)
     told = f"\n{counted(len(suites), 'suite')} · {counted(len(every), 'condition')}, {never} never met"
@@ -394,11 +362,6 @@ def _counts(suite: SubjectReport) -> Text:
         for name, count in suite.conditions.items()
     ]
     return Text(" · ").join(cells)
-
-
-def _load(targets: Iterable[str], find: Callable[[str], list[Item]] = load) -> list[Item]:
-    with _misuse(ValueError):
-        return [item for target in dict.fromkeys(targets) for item in find(target)]
 
 
 # One case again
@@ -479,9 +442,9 @@ def _suite_of(case: CaseId, target: str | None) -> Suite:
             "does not tell; verify that subject again with the same seed"
         )
     if target is None:
-        with _misuse(ValueError):
+        with misuse(ValueError):
             return gradcheck.suite(case.kind)
-    suites = [item for item in _load([target]) if isinstance(item, Suite) and item.kind_name == case.kind]
+    suites = [item for item in load_all([target]) if isinstance(item, Suite) and item.kind_name == case.kind]
     if len(suites) != 1:
         came = f"{len(suites)}; name one, as in path.py:name" if suites else "none"
         raise click.UsageError(f"expected one suite of kind {case.kind!r} in {target}, got {came}")
@@ -489,7 +452,7 @@ def _suite_of(case: CaseId, target: str | None) -> Suite:
 
 
 def _case_of(suite: Suite, data: CaseId) -> Case:
-    with _misuse(ValueError, TypeError):
+    with misuse(ValueError, TypeError):
         case = suite.case(data.config, data.regime or "", data.seed)
     try:
         case.primals()  # what is wrong with the values of a configuration shows when arrays are made of them
@@ -501,74 +464,24 @@ def _case_of(suite: Suite, data: CaseId) -> Case:
     return case
 
 
-@contextlib.contextmanager
-def _misuse(*errors: type[Exception]) -> Iterator[None]:
-    """Make errors that tell of misuse the one sentence of the command line."""
-    try:
-        yield
-    except errors as error:
-        raise click.UsageError(str(error)) from error
-
-
 # For people
 
 
-class _Bar:
-    """How far a run is: the subjects in one bar, the cases of the present one in another; on terminals only."""
-
-    def __init__(self, subjects: int) -> None:
-        self._shown = sys.stderr.isatty()
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            # What a subject prints goes where it was sent; on a terminal it must not tear the bar.
-            redirect_stdout=sys.stdout.isatty(),
-            disable=not self._shown,
-        )
-        self._all = self._bars.add_task("subjects", total=subjects)
-        self._one = self._bars.add_task("", total=None, visible=False)
-
-    def __enter__(self) -> _Bar:
-        if self._shown:
-            self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:  # stopping what was never shown prints an empty line in some versions of rich
-            self._bars.stop()
-
-    def begin(self, name: str, cases: int) -> None:
-        self._bars.reset(self._one, total=cases, visible=True, description=printable(name))
-
-    def advance(self) -> None:
-        self._bars.advance(self._one)
-
-    def end(self, report: SubjectReport) -> None:  # noqa: ARG002  # the bar shows how many, not how well
-        self.step()
-
-    def step(self) -> None:
-        self._bars.advance(self._all)
-
-
 def _show(report: Report) -> None:
-    console = _console()
+    console = new_console()
     width = min(console.width, WIDTH)
     console.print(_verdicts(report.subjects, console))
     for subject in report.subjects:
         if subject.verdict != "passed":
-            _plain(console, f"\n{subject_to_text(subject, width)}")
+            show_plain(console, f"\n{subject_to_text(subject, width)}")
         elif notes := notes_to_lines(subject, width):
-            _plain(console, "\n" + "\n".join([f"{printable(subject.name)}: passed", *notes]))
+            show_plain(console, "\n" + "\n".join([f"{printable(subject.name)}: passed", *notes]))
     console.print()
     console.print(Text(summary(report), style=_COLOURS[report.verdict]), soft_wrap=True)
 
 
 def _verdicts(subjects: Sequence[SubjectReport], console: Console) -> Table:
-    table = _table(console)
+    table = new_table(console)
     table.add_column("name", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     for heading in ("cases", "forwards", "pullbacks", "resolution", "masked", "time"):
@@ -587,20 +500,6 @@ def _verdicts(subjects: Sequence[SubjectReport], console: Console) -> Table:
     return table
 
 
-def _table(console: Console) -> Table:
-    gap = 0 if console.width < _NARROW else 1  # beside the column that the box keeps between cells
-    return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
-
-
-def _plain(console: Console, text: str) -> None:
-    """Text that is laid out already."""
-    console.print(Text(text), soft_wrap=True)
-
-
-def _console() -> Console:
-    return Console(markup=False, emoji=False, highlight=False)
-
-
 # For machines
 
 
@@ -608,16 +507,6 @@ def _junit(report: Report) -> str:
     from gradcheck.reports.junit import report_to_junit
 
     return report_to_junit(report)
-
-
-def _write(path: Path | None, text: Callable[[], str]) -> None:
-    if path is None:
-        return
-    try:
-        # A lone surrogate (of a file name that is not UTF-8) is written as \udcxx, which JSON reads as it was.
-        path.write_text(text().rstrip("\n") + "\n", encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise click.UsageError(f"expected to write {str(path)!r}, got {error.strerror}") from None
 
 
 def _write_what_it_can(stream: Any) -> None:

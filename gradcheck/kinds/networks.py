@@ -209,6 +209,7 @@ SEQUENTIAL = Kind(
     laws=_sequential_laws,
     layers=(Sequential,),
     mistakes=SEQUENTIAL_MISTAKES,
+    sizes=tuple(SequentialConfig(2, 1, c, (10, 10), (3, 3), "mean", (2, 2), 10) for c in (1, 2, 4, 8, 16, 32)),
 )
 
 FIVE_LAYER_CNN = Kind(
@@ -238,4 +239,5 @@ FIVE_LAYER_CNN = Kind(
     laws=_five_layer_laws,
     layers=(FiveLayerCNN,),
     mistakes=FIVE_LAYER_MISTAKES,
+    sizes=tuple(FiveLayerCNNConfig((3,), maps=(c, 2 * c)) for c in (1, 2, 3, 6, 12, 24)),
 )

@@ -188,6 +188,7 @@ RNN_KIND = Kind(
     },
     layers=(RNN,),
     mistakes=RNN_MISTAKES,
+    sizes=tuple(RNNConfig(4, 4, n, n) for n in (2, 4, 8, 16, 32, 64)),
 )
 LSTM_KIND, GRU_KIND = (
     Kind(
@@ -200,6 +201,7 @@ LSTM_KIND, GRU_KIND = (
         conditions={**_conditions(), **_GATES},
         layers=(layer,),
         mistakes=mistakes,
+        sizes=tuple(RecurrentConfig(4, 4, n, n) for n in (2, 4, 8, 16, 32)),
     )
     for name, layer, mistakes in (
         ("lstm", LSTM, LSTM_MISTAKES),

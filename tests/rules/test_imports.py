@@ -26,7 +26,21 @@ ALLOWED = {
     "canaries": {"check", "checks", "faults", "subject"},
     "check": {"checks", "reports", "subject"},
     "checks": {"numeric", "reports", "subject"},
-    "cli": {"gradcheck", "kinds", "reports", "self_test", "subject", "suite", "targets"},
+    "cli": {
+        "cli_study",
+        "cli_time",
+        "command",
+        "gradcheck",
+        "kinds",
+        "reports",
+        "self_test",
+        "subject",
+        "suite",
+        "targets",
+    },
+    "cli_study": {"command", "reports"},
+    "cli_time": {"command", "reports", "targets"},
+    "command": {"reports", "subject", "targets"},
     "diagnosis": {"checks", "faults", "numeric", "reports", "subject"},
     "faults": {"subject"},
     "kinds": {"adapters", "faults", "reference_layers", "reports", "sentences", "strategies", "subject", "suite"},
@@ -36,9 +50,11 @@ ALLOWED = {
     "self_test": {"campaign", "checks", "faults", "kinds", "numeric", "reports", "subject", "suite"},
     "sentences": set(),
     "strategies": {"numeric"},
+    "study": {"check", "checks", "numeric", "reports", "sentences", "subject", "suite", "timing"},
     "subject": set(),
     "suite": {"kinds", "reports", "sentences", "subject"},
     "targets": {"kinds", "sentences", "subject", "suite"},
+    "timing": {"campaign", "check", "checks", "numeric", "reports", "sentences", "subject", "suite"},
     "witnesses": {"diagnosis", "kinds", "subject", "suite"},
 }
 #: Rooms that its functions may import beside those, when they are called.
@@ -46,9 +62,12 @@ LATER = {
     "__main__": {"cli"},
     "check": {"adapters", "campaign", "suite"},
     "cli": {"campaign", "checks"},
-    "pytest_plugin": {"gradcheck"},  # for the version alone
+    "cli_study": {"study"},
+    "cli_time": {"kinds", "suite", "timing"},
+    "pytest_plugin": {"gradcheck", "timing"},  # the first for the version alone
     "reports": {"gradcheck"},  # for the version alone
     "suite": {"adapters"},
+    "timing": {"gradcheck"},  # for the version alone
 }
 #: Room -> the modules alone of another room that it may import.
 MODULES = {
@@ -68,7 +87,10 @@ MODULES = {
     ("self_test", "numeric"): {"gradcheck.numeric.plain"},
     ("self_test", "reports"): {"gradcheck.reports.json", "gradcheck.reports.report"},
     ("strategies", "numeric"): {"gradcheck.numeric.layouts"},
+    ("study", "checks"): {"gradcheck.checks.probe", "gradcheck.checks.stages"},
     ("suite", "reports"): {"gradcheck.reports.report"},
+    ("timing", "checks"): {"gradcheck.checks.stages"},
+    ("timing", "numeric"): {"gradcheck.numeric.plain", "gradcheck.numeric.precision"},
     ("__init__", "numeric"): {"gradcheck.numeric.plain"},
     ("__init__", "reports"): {"gradcheck.reports.report"},
 }
@@ -76,10 +98,15 @@ MODULES = {
 FOREIGN = {
     "cli": {"click": True, "rich": True},
     "campaign": {"hypothesis": False},
+    "cli_study": {"click": True, "rich": True},
+    "cli_time": {"click": True, "rich": True},
+    "command": {"click": True, "rich": True},
     "kinds": {"hypothesis": False},
+    "reports": {"jinja2": False, "matplotlib": False},
     "pytest_plugin": {"_gradcheck_pytest": True, "hypothesis": False, "pytest": True},
     "strategies": {"hypothesis": False},
     "suite": {"hypothesis": False},
+    "timing": {"hypothesis": False},
 }
 
 
