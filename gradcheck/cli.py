@@ -34,6 +34,7 @@ from gradcheck.command import (
     write,
 )
 from gradcheck.reports.json import case_from_dict, parse_json, report_from_json
+from gradcheck.reports.planes import planes_to_lines
 from gradcheck.reports.report import CaseId, Report, SubjectReport, Verdict
 from gradcheck.reports.text import (
     WIDTH,
@@ -221,7 +222,7 @@ def verify(
 @_dtype
 @_exhaustive
 def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -> int:
-    """Run one case again.
+    """Run one case again and show everything: calls by check, and the gradients around each worst entry.
 
     CASE is the "case" of a failure in a JSON report, or a file that holds it.
     """
@@ -229,13 +230,17 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -
 
     data = _read_case(case)
     suite = _suite_of(data, target)
-    options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive)
+    options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive, pictures=True)
     found = _case_of(suite, data)
     checked = explain_case(check_case(suite, found, dtype, options.settings), suite, found, options)
     report = Report(data.seed, (checked,))
     console = new_console()
     width = min(console.width, WIDTH)
-    show_plain(console, "\n".join([report_to_text(report, width), "", *checks_to_lines(checked, width)]))
+    planes = [
+        line for failure in checked.failures for line in ("", *planes_to_lines(failure, width)) if failure.picture
+    ]
+    lines = [report_to_text(report, width), *planes, "", *checks_to_lines(checked, width)]
+    show_plain(console, "\n".join(lines))
     return _PASSED if report.passed else _NOT_PASSED
 
 
