@@ -129,7 +129,7 @@ def _best(subject: SubjectStudy, console: Console) -> Table:
 
 def _power(value: float) -> str:
     """Return a number as one digit and a power of ten."""
-    return f"{value:.0e}".replace("e-0", "e-") if value else "0"
+    return f"{value:.0e}".replace("e-0", "e-").replace("e+00", "") if value else "0"
 
 
 def _slope(slope: float | None) -> str:

@@ -119,7 +119,7 @@ class GrowthFit:
     low, high : float or None
         95 % confidence interval (Student's t); None where two sizes leave nothing to estimate it from.
     sizes : int
-        Sizes that went into it: those that were measured, if there are two at least.
+        Sizes that went into it: those that were measured, if there are three at least.
     computed : int
         How many of them were computed, not measured.
     """

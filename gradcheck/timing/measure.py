@@ -37,6 +37,8 @@ from gradcheck.timing.stopwatch import Median, Stopwatch
 _OVERHEAD = 1.3
 #: Differences are repeated as long as that takes this part of what there is time for.
 _SHORT = 4
+#: An exponent is that of the measured sizes alone, if there are so many.
+_ENOUGH = 3
 
 
 class Progress(Protocol):
@@ -262,7 +264,8 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
         "projected": ways.counted(lambda: checked.append(ways.projected())),
     }
     calls: dict[str, Callable[[], object]] = {way: ways.call(way) for way in WAYS if way != "numeric"}
-    expected = _OVERHEAD * 2 * ways.entries * stopwatch.sample(ways.forward)
+    quickest = min(stopwatch.sample(ways.forward) for _ in range(3))  # one alone may have been disturbed
+    expected = _OVERHEAD * 2 * ways.entries * quickest
     rounds = dict.fromkeys(calls, options.rounds)
     numeric = _Counted(ways)
     if expected <= until - stopwatch.now:
@@ -306,7 +309,7 @@ def growth_of(measurements: Sequence[Measurement]) -> tuple[GrowthFit, ...]:
 def _fit(measurements: Sequence[Measurement], way: Way, quantity: Quantity) -> GrowthFit:
     measured = [measurement for measurement in measurements if not measurement.timing(way).computed]
     # What was computed repeats what the forward says; it serves where there is nothing else.
-    used = measurements if quantity == "evaluations" or len(measured) < 2 else measured
+    used = measurements if quantity == "evaluations" or len(measured) < _ENOUGH else measured
     exponent = power_law(
         [measurement.entries for measurement in used], [cost(measurement, way, quantity) for measurement in used]
     )
