@@ -360,7 +360,7 @@ def _to_place(value: float, place: int, top: int) -> str:
     """`value` down to the decimal place 10**place; in powers of ten where the larger of the pair (10**top) needs it."""
     if value == 0:
         return "0" if not -4 <= top < 7 else f"{0:.{max(0, -place)}f}"
-    if -4 <= top < 7 and _magnitude(abs(value)) >= place:
+    if -4 <= top < 7 and _magnitude(abs(value)) > place:
         return f"{value:.{max(0, -place)}f}"
     return _tidy(f"{value:.{max(1, _magnitude(abs(value)) - place)}e}")
 
