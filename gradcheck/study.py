@@ -144,6 +144,8 @@ def study(subject: Subject, options: StudyOptions | None = None, progress: Progr
         shape = _shape_of(objective, chosen)
         curves: list[Curve] = []
         notes = [] if verdict == "passed" else [_doubt(verdict)]
+        if not objective.gradient(objective.point)[chosen].any():
+            notes.append("the gradient of all drawn entries is zero, so that errors are absolute")
         central: Vector | None = None
         for dtype in _DTYPES:
             try:
@@ -237,7 +239,7 @@ class _Shape:
 
 def _shape_of(objective: _Objective, chosen: Sequence[int]) -> _Shape:
     exact = objective.gradient(objective.point)
-    scale = rms(exact[list(chosen)]) or 1.0
+    scale = rms(exact[list(chosen)]) or 1.0  # errors of a gradient of zero are told as they are
     kinks = np.array([_nearest_kink(objective.along(position), _JUMP * scale) for position in chosen])
     bends, twists = [], []
     for position in (position for position, kink in zip(chosen, kinks, strict=True) if kink > _STEP):

@@ -50,8 +50,12 @@ def format_fit(fit: GrowthFit | None) -> str:
     """
     if fit is None:
         return ""
-    exponent = f"{'≈ ' if fit.computed else ''}{fit.exponent:.2f}"
-    return exponent if fit.low is None or fit.high is None else f"{exponent} ({fit.low:.2f} … {fit.high:.2f})"
+    return f"≈ {_exponent(fit)}" if fit.computed else _exponent(fit)
+
+
+def _exponent(fit: GrowthFit) -> str:
+    interval = "" if fit.low is None or fit.high is None else f" ({fit.low:.2f} … {fit.high:.2f})"
+    return f"{fit.exponent:.2f}{interval}"
 
 
 def format_calls(timing: Timing) -> str:
@@ -75,7 +79,7 @@ def claim(subject: SubjectTiming) -> str:
     multiples = " and ".join(format_ratio(_forwards(subject, k)) for k in (0, -1))
     return (
         f"The ε-difference calls the forward {calls} times, twice for each entry: in times of a forward\n"
-        f"it grows as entries^{format_fit(numeric)}. The analytic gradient grows as entries^{format_fit(analytic)}:\n"
+        f"it grows as entries^{_exponent(numeric)}. The analytic gradient grows as entries^{_exponent(analytic)}:\n"
         f"it costs {multiples} forwards at the smallest and the largest size."
     )
 

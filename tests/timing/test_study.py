@@ -152,6 +152,12 @@ def test_a_precision_that_a_layer_refuses_has_no_curve():
     assert any(note.startswith("there is no float16 curve: ") and "no float16 here" in note for note in found.notes)
 
 
+def test_a_gradient_of_zero_is_told():
+    note = "the gradient of all drawn entries is zero, so that errors are absolute"
+    assert note in study(relu([-2.0, -3.0])).notes
+    assert note not in study(relu([2.0, -3.0])).notes
+
+
 def test_outputs_of_another_precision_are_told():
     found = study(elementwise(lambda a: a.astype(np.float64) ** 2, lambda a: 2 * a, [1.0]))
     assert "the outputs are float64 although the primals are float16" in found.notes

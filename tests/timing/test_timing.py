@@ -92,7 +92,7 @@ def test_exponents_are_found_again():
 
 def test_a_single_size_has_no_exponent():
     world = World()
-    assert timed(world, world.subject({"x": np.ones(3)})).growth == ()
+    assert timed(world, world.subject({"x": np.ones(300)})).growth == ()
 
 
 # The budget
@@ -153,7 +153,7 @@ def test_what_raises_ends_its_own_timing_alone():
         raise RuntimeError("no such luck")
 
     broken = gradcheck.Subject("broken", {"x": np.ones(2)}, breaks)
-    report = time_items([broken, world.subject({"x": np.ones(2)})], stopwatch=world.stopwatch())
+    report = time_items([broken, world.subject({"x": np.ones(300)})], stopwatch=world.stopwatch())
     first, second = report.subjects
     assert (first.measurements, first.growth) == ((), ())
     assert "no such luck" in first.notes[0]
