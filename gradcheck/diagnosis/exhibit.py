@@ -92,6 +92,13 @@ class Exhibit:
         """Whether two arrays are certainly not the same gradient."""
         return self._distance(one, other, primal) > _APART * self._same
 
+    def differing(self, answer: Array, right: Array) -> Array:
+        """Return which entries of a gradient are not the right ones, as far as those are known."""
+        known = np.isfinite(right)
+        with np.errstate(invalid="ignore"):
+            close = np.abs(answer - right) <= self._same * np.abs(right[known]).max(initial=0.0)
+        return np.asarray(known & ~close)
+
     def asked(self, primal: str, cotangent: Any) -> Array | None:
         """Return the gradient that the layer returns for another cotangent; None where it does not."""
         try:
