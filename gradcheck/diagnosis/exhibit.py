@@ -54,10 +54,15 @@ class Exhibit:
         What the layer returned, whatever its shape; what it did not return is missing.
     exact : bool
         Whether the right gradients are those of a layer, not of differences.
+    constants : mapping of str to ndarray
+        Those of the layer.
     """
 
-    def __init__(self, question: Question, ask: Callable[[Any], Arrays], same: float, *, exact: bool) -> None:
+    def __init__(
+        self, question: Question, ask: Callable[[Any], Arrays], same: float, constants: Arrays, *, exact: bool
+    ) -> None:
         self.question = question
+        self.constants = constants
         self.answers = ask(question.cotangent)
         self._ask = ask
         self.exact = exact
@@ -140,7 +145,7 @@ class Exhibit:
 
 
 def exhibit(draw: Draw, deadline: float = np.inf, probe: Probe | None = None) -> Exhibit | None:
-    """Ask the layer of a draw; None if it does not answer, or nobody knows what is right before a deadline.
+    """Ask the layer of a draw; None if it does not answer.
 
     Parameters
     ----------
@@ -149,6 +154,11 @@ def exhibit(draw: Draw, deadline: float = np.inf, probe: Probe | None = None) ->
         A reading of `time.monotonic`.
     probe : Probe, optional
         That of the draw's subject, which counts the calls.
+
+    Raises
+    ------
+    TooExpensiveError
+        If nobody can tell before the deadline what is right.
     """
     probe = probe or Probe(draw.subject)
     rng = np.random.default_rng([draw.seed, 7])
@@ -164,8 +174,8 @@ def exhibit(draw: Draw, deadline: float = np.inf, probe: Probe | None = None) ->
             right = {name: np.array(array) for name, array in pullback(copied(wide)).items()}
             same = _SAME[probe.analytic_precision.dtype] if exact else max(_SAME[probe.analytic_precision.dtype], 1e-5)
             question = Question(draw.config, primals, right_outputs, wide, right, vjp)
-            return Exhibit(question, partial(_answers, probe), same, exact=exact)
-    except (FormError, SubjectRaisedError, TooExpensiveError):
+            return Exhibit(question, partial(_answers, probe), same, probe.constants, exact=exact)
+    except (FormError, SubjectRaisedError):
         return None
 
 

@@ -51,6 +51,7 @@ def _explained(failure: Failure, diagnosis: Diagnosis) -> Failure:
         told = _joined(causes[0].sentence, _without_ratio(failure.explanation))
         return replace(failure, cause=causes[0].slug, explanation=told)
     told = "; ".join(diagnosis.descriptions[primal] for primal in primals if diagnosis.descriptions.get(primal))
+    told = told or diagnosis.note
     return replace(failure, cause=own, explanation=_joined(failure.explanation, told))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,39 +26,40 @@ class Windows:
         numbers = zip(size, kernel, self.stride, self.dilation, self.padding, strict=True)
         return tuple((n + sum(p) - d * (k - 1) - 1) // s + 1 for n, k, s, d, p in numbers)
 
-    def pairs(self, size, kernel, outputs):
-        """Yield (output, tap, input) of all that the windows touch."""
-        for place in itertools.product(*map(range, outputs)):
-            for tap in itertools.product(*map(range, kernel)):
+    def touched(self, size, kernel, outputs):
+        """Return which inputs the taps of the windows touch: (taps, outputs, inputs), ones and zeros."""
+        touched = np.zeros((*kernel, *outputs, *size))
+        for tap in np.ndindex(*kernel):
+            for place in np.ndindex(*outputs):
                 numbers = zip(place, tap, self.stride, self.dilation, self.padding, strict=True)
                 where = tuple(o * s + k * d - p[0] for o, k, s, d, p in numbers)
                 if all(0 <= index < n for index, n in zip(where, size, strict=True)):
-                    yield place, tap, where
+                    touched[(*tap, *place, *where)] = 1
+        return touched.reshape(np.prod(kernel), np.prod(outputs), np.prod(size))
 
 
-EVERY = (slice(None), slice(None))
+def _flat(array):
+    """Return an array with its axes of space made one."""
+    return array.reshape(*array.shape[:2], -1)
 
 
-def convolution(shape, kernel, windows, *, used=None, turn=None, channels=3, seed=0):
+def convolution(shape, kernel, windows, *, used=None, turn=lambda w: w, channels=3, seed=0):
     """Return a convolution (x, w) of which the gradient of x uses other windows, or a kernel that is turned."""
-    used, turn = used or windows, turn or (lambda w: w)
     rng = np.random.default_rng(seed)
     primals = {"x": rng.standard_normal(shape), "w": rng.standard_normal((channels, shape[1], *kernel))}
     outputs = windows.outputs(shape[2:], kernel)
+    forth = windows.touched(shape[2:], kernel, outputs)
+    back = (used or windows).touched(shape[2:], kernel, outputs)
 
     def vjp(given):
         x, w = given["x"], given["w"]
-        y = np.zeros((len(x), len(w), *outputs))
-        for place, tap, where in windows.pairs(shape[2:], kernel, outputs):
-            y[(*EVERY, *place)] += x[(*EVERY, *where)] @ w[(*EVERY, *tap)].T
+        columns = np.tensordot(_flat(x), forth, (2, 2))  # (N, C, taps, outputs)
+        y = np.einsum("nctp,oct->nop", columns, _flat(w)).reshape(len(x), len(w), *outputs)
 
         def pullback(g):
-            dx, dw, turned = np.zeros_like(x), np.zeros_like(w), turn(w)
-            for place, tap, where in windows.pairs(shape[2:], kernel, outputs):
-                dw[(*EVERY, *tap)] += g[(*EVERY, *place)].T @ x[(*EVERY, *where)]
-            for place, tap, where in used.pairs(shape[2:], turned.shape[2:], outputs):
-                dx[(*EVERY, *where)] += g[(*EVERY, *place)] @ turned[(*EVERY, *tap)]
-            return {"x": dx, "w": dw}
+            spread = np.einsum("nop,oct->nctp", _flat(g), _flat(turn(w)))
+            dx = np.tensordot(spread, back, ((2, 3), (0, 1))).reshape(x.shape)
+            return {"x": dx, "w": np.einsum("nop,nctp->oct", _flat(g), columns).reshape(w.shape)}
 
         return y, pullback
 
@@ -68,21 +68,13 @@ def convolution(shape, kernel, windows, *, used=None, turn=None, channels=3, see
 
 def average_pool(shape, kernel, windows, *, used=None, seed=0):
     """Return an average pool of which the backward pass uses other windows."""
-    used = used or windows
-    outputs, taps = windows.outputs(shape[2:], kernel), np.prod(kernel)
+    outputs = windows.outputs(shape[2:], kernel)
+    forth = windows.touched(shape[2:], kernel, outputs).mean(axis=0)
+    back = (used or windows).touched(shape[2:], kernel, outputs).mean(axis=0)
 
     def vjp(given):
         x = given["x"]
-        y = np.zeros((*shape[:2], *outputs))
-        for place, _, where in windows.pairs(shape[2:], kernel, outputs):
-            y[(*EVERY, *place)] += x[(*EVERY, *where)] / taps
-
-        def pullback(g):
-            dx = np.zeros_like(x)
-            for place, _, where in used.pairs(shape[2:], kernel, outputs):
-                dx[(*EVERY, *where)] += g[(*EVERY, *place)] / taps
-            return {"x": dx}
-
-        return y, pullback
+        y = (_flat(x) @ forth.T).reshape(*shape[:2], *outputs)
+        return y, lambda g: {"x": (_flat(g) @ back).reshape(shape)}
 
     return gradcheck.Subject("pool", {"x": np.random.default_rng(seed).standard_normal(shape)}, vjp)
