@@ -12,7 +12,7 @@ from gradcheck.subject import Array
 #: A set of entries is where the error lives if it holds (and is held by) nearly all that is wrong.
 _FITS = 0.95
 _EVERYWHERE = "in every entry"
-#: A factor is worth telling if it leaves no more than this share of the gradient.
+#: A factor is worth telling if it leaves no more than this share of what it makes.
 _NEAR = 0.5
 #: So many indices of wrong entries are told.
 _TOLD = 4
@@ -29,10 +29,16 @@ def describe(primal: str, exhibits: Sequence[Exhibit]) -> str:
     exhibits : sequence of Exhibit
         The failing case first.
     """
-    wrong = [one for one in exhibits if primal in one.wrong and one.answers[primal].shape == one.right[primal].shape]
+    wrong = [one for one in exhibits if primal in one.wrong and _is_like(one, exhibits[0], primal)]
     told = [_place(primal, wrong), _pattern(primal, wrong), _factor(primal, wrong)] if wrong else []
     told.append(_company(primal, exhibits))
     return "; ".join(clause for clause in told if clause)
+
+
+def _is_like(exhibit: Exhibit, first: Exhibit, primal: str) -> bool:
+    """Whether a gradient has its shape, and as many axes as in the failing case."""
+    shape = exhibit.right[primal].shape
+    return exhibit.answers[primal].shape == shape and len(shape) == first.right[primal].ndim
 
 
 def _place(primal: str, exhibits: Sequence[Exhibit]) -> str:
@@ -52,6 +58,8 @@ def _indices(primal: str, exhibit: Exhibit) -> str:
     """Return where the error lies in one case: at some indices along one axis, or else at which entries."""
     error = _wrong_entries(exhibit, primal)
     moved = error | _unmoved(exhibit, primal) | ~np.isfinite(exhibit.right[primal])
+    if moved.all():
+        return f"the error lies {_EVERYWHERE} here"
     for axis in range(error.ndim):
         others = tuple(k for k in range(error.ndim) if k != axis)
         along = error.any(axis=others)
@@ -74,6 +82,8 @@ def _listed(indices: Array) -> str:
 
 def _pattern(primal: str, exhibits: Sequence[Exhibit]) -> str:
     """Return along which axis the error, or the factor, is the same in every case."""
+    if not any(one.answers[primal].any() for one in exhibits):
+        return ""
     rank = exhibits[0].right[primal].ndim
     for axis in range(rank if rank > 1 else 0):
         if all(_is_same_along(one, primal, axis, _ratio) for one in exhibits):
@@ -176,15 +186,16 @@ def _factor(primal: str, exhibits: Sequence[Exhibit]) -> str:
     answer, right = exhibit.answers[primal], exhibit.right[primal]
     known = np.isfinite(answer) & np.isfinite(right)
     energy = float(np.sum(right[known] ** 2))
-    if not energy or known.sum() < 2:
+    if not energy or known.sum() < 2 or not answer[known].any():
         return ""
     factor = float(np.sum(answer[known] * right[known])) / energy
     left = float(np.sqrt(np.sum((answer[known] - factor * right[known]) ** 2) / energy))
-    if left > _NEAR:
+    if left > _NEAR * abs(factor):
         return ""
+    share = f"{left:.1%}" if left >= 1e-3 else f"{left:.1g}"
     if abs(factor - 1) < _LEFT:
-        return f"what is wrong comes to {left:.1%} of the gradient"
-    return f"{factor:.3g} times the right gradient comes nearest and leaves {left:.1%} of it"
+        return f"what is wrong comes to {share} of the gradient"
+    return f"{factor:.3g} times the right gradient comes nearest and leaves {share} of it"
 
 
 def _company(primal: str, exhibits: Sequence[Exhibit]) -> str:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gradcheck.checks.probe import Probe
 from gradcheck.diagnosis.describe import describe
 from gradcheck.diagnosis.differences import TooExpensiveError
@@ -67,6 +69,7 @@ class Diagnosis:
     note: str = ""
 
 
+@np.errstate(all="ignore")  # explanations that do not fit may overflow
 def diagnose(
     draws: Iterable[Draw],
     mistakes: Sequence[Mistake] = (),
@@ -105,7 +108,7 @@ def diagnose(
         if survivors:
             causes[primal] = _cause(survivors, first, primal)
         else:
-            told = describe(primal, evidence.seen)
+            told = describe(primal, list(itertools.islice(evidence, _ENOUGH)))
             descriptions[primal] = told if clerk.has_time else _with(told, _NO_TIME)
     if descriptions and (simpler := _passing(neighbours, clerk)):
         descriptions = {primal: _with(told, simpler) for primal, told in descriptions.items()}
@@ -213,7 +216,7 @@ def _explanations(
     return []
 
 
-def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: Iterable[Exhibit]) -> list[Hypothesis]:
+def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: _Evidence) -> list[Hypothesis]:
     """Return those that predict every answer, and told it apart from the right one in two answers at least."""
     telling = dict.fromkeys(hypotheses, 0)
     for asked, answer in enumerate(evidence, 1):
@@ -222,7 +225,8 @@ def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: Iterable[Exh
         if primal not in answer.answers:
             continue
         telling = {one: count + one.tells(answer, primal) for one, count in telling.items() if one.fits(answer, primal)}
-        if asked >= _ENOUGH and len(telling) == 1 and min(telling.values()) >= _TELLING:
+        all_seen = asked == len(evidence.seen)  # what earlier hypotheses were asked counts, whatever it says
+        if all_seen and asked >= _ENOUGH and len(telling) == 1 and min(telling.values()) >= _TELLING:
             break
     return [one for one, count in telling.items() if count >= 2]
 

@@ -24,7 +24,7 @@ def operands(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:  # noqa: AR
             if other != taken and candidate.shape == array.shape:
                 told = f"`{other}` is used where `{taken}` should be"
                 yield _instead(f"{other}-for-{taken}", told, taken, partial(_primal, name=other))
-        if np.shape(question.outputs) == array.shape and not isinstance(question.outputs, tuple):
+        if not isinstance(question.outputs, tuple) and np.shape(question.outputs) == array.shape:
             told = f"the output is used where `{taken}` should be"
             yield _instead(f"output-for-{taken}", told, taken, _output)
         yield _instead(f"{taken}-as-ones", f"`{taken}` is taken as ones", taken, partial(_ones, name=taken))
