@@ -12,7 +12,7 @@ from gradcheck.subject import Array
 #: A set of entries is where the error lives if it holds (and is held by) nearly all that is wrong.
 _FITS = 0.95
 _EVERYWHERE = "in every entry"
-#: A factor is worth telling if it leaves no more than this share of what it makes.
+#: A factor is worth telling if it leaves no more than this share of the gradient, and of what it makes of it.
 _NEAR = 0.5
 #: So many indices of wrong entries are told.
 _TOLD = 4
@@ -190,7 +190,7 @@ def _factor(primal: str, exhibits: Sequence[Exhibit]) -> str:
         return ""
     factor = float(np.sum(answer[known] * right[known])) / energy
     left = float(np.sqrt(np.sum((answer[known] - factor * right[known]) ** 2) / energy))
-    if left > _NEAR * abs(factor):
+    if left > _NEAR * min(1.0, abs(factor)):
         return ""
     share = f"{left:.1%}" if left >= 1e-3 else f"{left:.1g}"
     if abs(factor - 1) < _LEFT:

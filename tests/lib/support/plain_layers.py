@@ -151,7 +151,7 @@ def cross_entropy(primals):
 SHAPES: dict[Vjp, dict[str, tuple[int, ...]]] = {
     affine: {"x": (5, 3), "w": (3, 4), "b": (4,)},
     perceptron: {"x": (5, 3), "w1": (3, 7), "b1": (7,), "w2": (7, 2), "b2": (2,)},
-    conv: {"x": (2, 3, 7, 6), "w": (4, 3, 3, 2), "b": (4,)},
+    conv: {"x": (2, 2, 5, 4), "w": (3, 2, 3, 2), "b": (3,)},
     layer_norm: {"x": (2, 3, 5), "gamma": (5,), "beta": (5,)},
     attention: {"q": (5, 3), "k": (7, 3), "v": (7, 2)},
     lstm_cell: {"x": (5, 3), "h": (5, 2), "c": (5, 2), "w": (3, 8), "u": (2, 8), "b": (8,)},
