@@ -57,7 +57,10 @@ def neighbours(
         default = [] if field.default is dataclasses.MISSING else [field.default]
         values = dict.fromkeys([*default, *(getattr(corner, field.name) for corner in case.kind.corners)])
         for value in values:
-            simpler = dataclasses.replace(config, **{field.name: value})
+            try:
+                simpler = dataclasses.replace(config, **{field.name: value})
+            except (TypeError, ValueError):
+                continue  # what does not go with the rest of the configuration
             if value != getattr(config, field.name) and is_valid(simpler):
                 for draw in case_draws(suite, [dataclasses.replace(case, config=simpler)], dtype):
                     yield f"{field.name}={value!r}", draw

@@ -15,15 +15,16 @@ _LEFT = 1e-5
 
 
 def arrays_called(exhibit: Exhibit) -> Iterator[str]:
-    """Yield the names of the arrays of a case: those of the primals, the upstream gradient, the output."""
-    yield from (*exhibit.question.primals, _UPSTREAM, _OUTPUT)
+    """Yield the names of the arrays of a case: the primals, the constants, the upstream gradient, the output."""
+    constants = (name for name, array in exhibit.constants.items() if array.dtype.kind == "f")
+    yield from dict.fromkeys((*exhibit.question.primals, *constants, _UPSTREAM, _OUTPUT))
 
 
 def array_called(exhibit: Exhibit, name: str) -> Array | None:
     """Return the array of that name; None where there are several."""
     question = exhibit.question
     if name not in (_UPSTREAM, _OUTPUT):
-        return question.primals.get(name)
+        return question.primals.get(name, exhibit.constants.get(name))
     array = question.cotangent if name == _UPSTREAM else question.outputs
     return None if isinstance(array, tuple) else np.asarray(array)
 

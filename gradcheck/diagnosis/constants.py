@@ -11,6 +11,9 @@ import numpy as np
 from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.faults.generic import batch_size
 
+#: Sizes that are others by another name where the output has fewer than three axes.
+_OF_IMAGES = ("places", "N·places", "channels", "rows")
+
 
 def named_constants(exhibit: Exhibit, primal: str) -> Mapping[str, float]:
     """Return the factors that have a name in one case, the likeliest first; none of them is 1."""
@@ -62,7 +65,21 @@ def _sizes(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, float]]:
         "rows": math.prod(shape[:-1]),
         "entries": exhibit.right[primal].size,
     }
+    if exhibit.question.config is None:
+        sizes = _without_a_kind(sizes, shape, exhibit)
     yield from ((name, float(size)) for name, size in sizes.items() if size > 1)
+
+
+def _without_a_kind(sizes: Mapping[str, int], shape: tuple[int, ...], exhibit: Exhibit) -> dict[str, int]:
+    """Return the sizes of a subject whose shapes never change: a name for each, and names for those of its primals."""
+    if len(shape) < 3:
+        sizes = {name: size for name, size in sizes.items() if name not in _OF_IMAGES}
+    named = dict(sizes)
+    for name, array in exhibit.question.primals.items():
+        for axis, size in enumerate(array.shape):
+            if size not in named.values():
+                named[f"{name}.shape[{axis}]"] = size
+    return named
 
 
 def _options(exhibit: Exhibit) -> Iterator[tuple[str, float]]:

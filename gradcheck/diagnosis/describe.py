@@ -12,8 +12,12 @@ from gradcheck.subject import Array
 #: A set of entries is where the error lives if it holds (and is held by) nearly all that is wrong.
 _FITS = 0.95
 _EVERYWHERE = "in every entry"
-#: A factor is worth telling if it leaves no more than this share of the gradient.
+#: A factor is worth telling if it leaves no more than this share of the gradient, and of what it makes of it.
 _NEAR = 0.5
+#: So many indices of wrong entries are told.
+_TOLD = 4
+#: What is left over of a pattern, as a share of the largest entry.
+_LEFT = 1e-4
 
 
 def describe(primal: str, exhibits: Sequence[Exhibit]) -> str:
@@ -25,21 +29,21 @@ def describe(primal: str, exhibits: Sequence[Exhibit]) -> str:
     exhibits : sequence of Exhibit
         The failing case first.
     """
-    wrong = [one for one in exhibits if primal in one.wrong and one.answers[primal].shape == one.right[primal].shape]
-    if wrong:  # a place has a name among gradients of as many axes
-        rank = _largest(primal, wrong).right[primal].ndim
-        wrong = [one for one in wrong if one.right[primal].ndim == rank]
-    told = [_place(primal, wrong), _factor(primal, wrong), _company(primal, exhibits)] if wrong else []
+    wrong = [one for one in exhibits if primal in one.wrong and _is_like(one, exhibits[0], primal)]
+    told = [_place(primal, wrong), _pattern(primal, wrong), _factor(primal, wrong)] if wrong else []
+    told.append(_company(primal, exhibits))
     return "; ".join(clause for clause in told if clause)
 
 
-def _largest(primal: str, exhibits: Sequence[Exhibit]) -> Exhibit:
-    return max(exhibits, key=lambda one: one.right[primal].size)
+def _is_like(exhibit: Exhibit, first: Exhibit, primal: str) -> bool:
+    """Whether a gradient has its shape, and as many axes as in the failing case."""
+    shape = exhibit.right[primal].shape
+    return exhibit.answers[primal].shape == shape and len(shape) == first.right[primal].ndim
 
 
 def _place(primal: str, exhibits: Sequence[Exhibit]) -> str:
     """Return the smallest named set of entries that holds the error."""
-    largest = _largest(primal, exhibits)
+    largest = max(exhibits, key=lambda one: one.right[primal].size)
     if largest.right[primal].size < 2:
         return ""
     for name, members in _sets(largest, primal):
@@ -47,7 +51,65 @@ def _place(primal: str, exhibits: Sequence[Exhibit]) -> str:
             continue
         if _score(primal, exhibits, members) >= _FITS:
             return f"the error lies {name}{_value_there(primal, exhibits, members)}"
-    return "the error lies in no part of it that has a name"
+    return _indices(primal, exhibits[0])
+
+
+def _indices(primal: str, exhibit: Exhibit) -> str:
+    """Return where the error lies in one case: at some indices along one axis, or else at which entries."""
+    error = _wrong_entries(exhibit, primal)
+    moved = error | _unmoved(exhibit, primal) | ~np.isfinite(exhibit.right[primal])
+    if moved.all():
+        return f"the error lies {_EVERYWHERE} here"
+    for axis in range(error.ndim):
+        others = tuple(k for k in range(error.ndim) if k != axis)
+        along = error.any(axis=others)
+        if not along.all() and np.compress(along, moved, axis).all():
+            return f"the error lies at {_listed(np.flatnonzero(along))} of {along.size} along axis {axis}"
+    places = ["[" + ", ".join(map(str, index)) + "]" for index in np.argwhere(error)[:_TOLD].tolist()]
+    more = ", …" if error.sum() > _TOLD else ""
+    return f"the error lies in {int(error.sum())} of {error.size} entries: {', '.join(places)}{more}"
+
+
+def _listed(indices: Array) -> str:
+    """Return indices as a range where they are one, the first few of them otherwise."""
+    first, last = int(indices[0]), int(indices[-1])
+    if indices.size == 1:
+        return f"index {first}"
+    if last - first + 1 == indices.size:
+        return f"the indices {first} to {last}"
+    return f"the indices {', '.join(map(str, indices[:_TOLD].tolist()))}{', …' if indices.size > _TOLD else ''}"
+
+
+def _pattern(primal: str, exhibits: Sequence[Exhibit]) -> str:
+    """Return along which axis the error, or the factor, is the same in every case."""
+    if not any(one.answers[primal].any() for one in exhibits):
+        return ""
+    rank = exhibits[0].right[primal].ndim
+    for axis in range(rank if rank > 1 else 0):
+        if all(_is_same_along(one, primal, axis, _ratio) for one in exhibits):
+            return f"what it is multiplied by is the same along axis {axis}"
+        if all(_is_same_along(one, primal, axis, _difference) for one in exhibits):
+            return f"what is added to it is the same along axis {axis}"
+    return ""
+
+
+def _is_same_along(exhibit: Exhibit, primal: str, axis: int, term: Callable[[Array, Array, int], Array]) -> bool:
+    """Whether a term that has one entry along an axis makes the answer of the right gradient."""
+    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    if right.ndim <= axis or right.shape[axis] < 3 or not (np.isfinite(answer) & np.isfinite(right)).all():
+        return False
+    left = np.abs(answer - term(answer, right, axis))
+    return bool(left.max() <= _LEFT * np.abs(answer).max())
+
+
+def _ratio(answer: Array, right: Array, axis: int) -> Array:
+    energy = np.sum(right**2, axis=axis, keepdims=True)
+    ratio = np.sum(answer * right, axis=axis, keepdims=True) / np.where(energy == 0, 1.0, energy)
+    return np.asarray(ratio * right)
+
+
+def _difference(answer: Array, right: Array, axis: int) -> Array:
+    return np.asarray(right + np.mean(answer - right, axis=axis, keepdims=True))
 
 
 def _sets(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, Callable[[Exhibit], Array]]]:
@@ -61,6 +123,8 @@ def _sets(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, Callable[[Exhibi
         yield "along the border of each map", _ends(primal, tuple(range(2, rank)), first=True, last=True)
     yield f"where `{primal}` is zero", lambda e: e.question.primals[primal] == 0
     yield "where the right gradient is zero", lambda e: e.right[primal] == 0
+    yield "where the right gradient is negative", lambda e: e.right[primal] < 0
+    yield "where the right gradient is positive", lambda e: e.right[primal] > 0
     yield f"where `{primal}` is negative", lambda e: e.question.primals[primal] < 0
     yield f"where `{primal}` is positive", lambda e: e.question.primals[primal] > 0
     for axis in range(rank):
@@ -88,22 +152,18 @@ def _but(members: Callable[[Exhibit], Array]) -> Callable[[Exhibit], Array]:
 
 
 def _score(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Exhibit], Array]) -> float:
-    """Return the F1 score of a set against all entries that are wrong."""
+    """Return the F1 score of a set against all entries that are wrong; 0 where an entry beside it is wrong."""
     hits = named = wrong = 0
     for one in exhibits:
         error, chosen = _wrong_entries(one, primal), members(one)
         hits += int((error & chosen).sum())
         named += int((chosen & ~_unmoved(one, primal)).sum())
         wrong += int(error.sum())
-    return 2 * hits / (named + wrong) if wrong else 0.0
+    return 2 * hits / (named + wrong) if hits == wrong > 0 else 0.0
 
 
 def _wrong_entries(exhibit: Exhibit, primal: str) -> Array:
-    answer, right = exhibit.answers[primal], exhibit.right[primal]
-    known = np.isfinite(right)
-    largest = np.abs(right[known]).max(initial=0.0)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(known & ~(np.abs(answer - right) <= 1e-5 * largest))
+    return exhibit.differing(exhibit.answers[primal], exhibit.right[primal])
 
 
 def _unmoved(exhibit: Exhibit, primal: str) -> Array:
@@ -122,15 +182,20 @@ def _value_there(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Ex
 
 def _factor(primal: str, exhibits: Sequence[Exhibit]) -> str:
     """Return the factor that comes nearest in the largest case, and what it leaves."""
-    exhibit = _largest(primal, exhibits)
+    exhibit = max(exhibits, key=lambda one: one.right[primal].size)
     answer, right = exhibit.answers[primal], exhibit.right[primal]
     known = np.isfinite(answer) & np.isfinite(right)
     energy = float(np.sum(right[known] ** 2))
-    if not energy or known.sum() < 2:
+    if not energy or known.sum() < 2 or not answer[known].any():
         return ""
     factor = float(np.sum(answer[known] * right[known])) / energy
     left = float(np.sqrt(np.sum((answer[known] - factor * right[known]) ** 2) / energy))
-    return f"{factor:.3g} times the right gradient comes nearest and leaves {left:.1%} of it" if left <= _NEAR else ""
+    if left > _NEAR * min(1.0, abs(factor)):
+        return ""
+    share = f"{left:.1%}" if left >= 1e-3 else f"{left:.1g}"
+    if abs(factor - 1) < _LEFT:
+        return f"what is wrong comes to {share} of the gradient"
+    return f"{factor:.3g} times the right gradient comes nearest and leaves {share} of it"
 
 
 def _company(primal: str, exhibits: Sequence[Exhibit]) -> str:

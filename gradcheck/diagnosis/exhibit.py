@@ -54,10 +54,15 @@ class Exhibit:
         What the layer returned, whatever its shape; what it did not return is missing.
     exact : bool
         Whether the right gradients are those of a layer, not of differences.
+    constants : mapping of str to ndarray
+        Those of the layer.
     """
 
-    def __init__(self, question: Question, ask: Callable[[Any], Arrays], same: float, *, exact: bool) -> None:
+    def __init__(
+        self, question: Question, ask: Callable[[Any], Arrays], same: float, constants: Arrays, *, exact: bool
+    ) -> None:
         self.question = question
+        self.constants = constants
         self.answers = ask(question.cotangent)
         self._ask = ask
         self.exact = exact
@@ -91,6 +96,13 @@ class Exhibit:
     def apart(self, one: Array, other: Array, primal: str) -> bool:
         """Whether two arrays are certainly not the same gradient."""
         return self._distance(one, other, primal) > _APART * self._same
+
+    def differing(self, answer: Array, right: Array) -> Array:
+        """Return which entries of a gradient are not the right ones, as far as those are known."""
+        known = np.isfinite(right)
+        with np.errstate(invalid="ignore"):
+            close = np.abs(answer - right) <= self._same * np.abs(right[known]).max(initial=0.0)
+        return np.asarray(known & ~close)
 
     def asked(self, primal: str, cotangent: Any) -> Array | None:
         """Return the gradient that the layer returns for another cotangent; None where it does not."""
@@ -133,7 +145,7 @@ class Exhibit:
 
 
 def exhibit(draw: Draw, deadline: float = np.inf, probe: Probe | None = None) -> Exhibit | None:
-    """Ask the layer of a draw; None if it does not answer, or nobody knows what is right before a deadline.
+    """Ask the layer of a draw; None if it does not answer.
 
     Parameters
     ----------
@@ -142,6 +154,11 @@ def exhibit(draw: Draw, deadline: float = np.inf, probe: Probe | None = None) ->
         A reading of `time.monotonic`.
     probe : Probe, optional
         That of the draw's subject, which counts the calls.
+
+    Raises
+    ------
+    TooExpensiveError
+        If nobody can tell before the deadline what is right.
     """
     probe = probe or Probe(draw.subject)
     rng = np.random.default_rng([draw.seed, 7])
@@ -157,8 +174,8 @@ def exhibit(draw: Draw, deadline: float = np.inf, probe: Probe | None = None) ->
             right = {name: np.array(array) for name, array in pullback(copied(wide)).items()}
             same = _SAME[probe.analytic_precision.dtype] if exact else max(_SAME[probe.analytic_precision.dtype], 1e-5)
             question = Question(draw.config, primals, right_outputs, wide, right, vjp)
-            return Exhibit(question, partial(_answers, probe), same, exact=exact)
-    except (FormError, SubjectRaisedError, TooExpensiveError):
+            return Exhibit(question, partial(_answers, probe), same, probe.constants, exact=exact)
+    except (FormError, SubjectRaisedError):
         return None
 
 

@@ -7,8 +7,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gradcheck.checks.probe import Probe
 from gradcheck.diagnosis.describe import describe
+from gradcheck.diagnosis.differences import TooExpensiveError
 from gradcheck.diagnosis.exhibit import Draw, Exhibit, exhibit
 from gradcheck.diagnosis.families import FAMILIES, FAR_FAMILIES, proposals
 from gradcheck.diagnosis.families.factors import combinations
@@ -23,6 +26,8 @@ MOST = 48
 _ENOUGH, _TELLING = 12, 3
 #: So many explanations that look the same are told beside the first.
 _ALIKE = 2
+_TOO_LARGE = "no cause was looked for: to take every slope of the forward by differences takes too long"
+_NO_TIME = f"the search for a cause ended after {SECONDS:.0f} s"
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,18 @@ class Diagnosis:
         By primal, where there is none: where the error lives.
     evaluations : Evaluations
         The calls that it took.
+    note : str
+        Why nothing is known, where that is for want of time.
     """
 
     wrong: tuple[str, ...] = ()
     causes: Mapping[str, Cause] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
     evaluations: Evaluations = field(default_factory=Evaluations)
+    note: str = ""
 
 
+@np.errstate(all="ignore")  # explanations that do not fit may overflow
 def diagnose(
     draws: Iterable[Draw],
     mistakes: Sequence[Mistake] = (),
@@ -91,7 +100,7 @@ def diagnose(
     evidence = _Evidence(draws, clerk)
     first = evidence.first
     if first is None:
-        return Diagnosis(evaluations=clerk.evaluations)
+        return Diagnosis(evaluations=clerk.evaluations, note=_TOO_LARGE if clerk.gave_up else "")
     decisive = _Evidence(look_alikes, clerk)
     causes, descriptions = {}, {}
     for primal in first.wrong:
@@ -99,7 +108,8 @@ def diagnose(
         if survivors:
             causes[primal] = _cause(survivors, first, primal)
         else:
-            descriptions[primal] = describe(primal, evidence.seen)
+            told = describe(primal, list(itertools.islice(evidence, _ENOUGH)))
+            descriptions[primal] = told if clerk.has_time else _with(told, _NO_TIME)
     if descriptions and (simpler := _passing(neighbours, clerk)):
         descriptions = {primal: _with(told, simpler) for primal, told in descriptions.items()}
     return Diagnosis(first.wrong, causes, descriptions, clerk.evaluations)
@@ -124,6 +134,7 @@ class _Clerk:
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
         self._probes: list[Probe] = []
+        self.gave_up = False
 
     @property
     def has_time(self) -> bool:
@@ -136,9 +147,13 @@ class _Clerk:
         return sum((probe.evaluations for probe in self._probes), Evaluations())
 
     def ask(self, draw: Draw) -> Exhibit | None:
-        """Return what the layer of a draw answers."""
+        """Return what the layer of a draw answers; None where it does not, or where there is no time to judge it."""
         self._probes.append(Probe(draw.subject))
-        return exhibit(draw, self._deadline, self._probes[-1])
+        try:
+            return exhibit(draw, self._deadline, self._probes[-1])
+        except TooExpensiveError:
+            self.gave_up = True
+            return None
 
 
 class _Evidence:
@@ -201,7 +216,7 @@ def _explanations(
     return []
 
 
-def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: Iterable[Exhibit]) -> list[Hypothesis]:
+def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: _Evidence) -> list[Hypothesis]:
     """Return those that predict every answer, and told it apart from the right one in two answers at least."""
     telling = dict.fromkeys(hypotheses, 0)
     for asked, answer in enumerate(evidence, 1):
@@ -210,7 +225,8 @@ def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: Iterable[Exh
         if primal not in answer.answers:
             continue
         telling = {one: count + one.tells(answer, primal) for one, count in telling.items() if one.fits(answer, primal)}
-        if asked >= _ENOUGH and len(telling) == 1 and min(telling.values()) >= _TELLING:
+        all_seen = asked == len(evidence.seen)  # what earlier hypotheses were asked counts, whatever it says
+        if all_seen and asked >= _ENOUGH and len(telling) == 1 and min(telling.values()) >= _TELLING:
             break
     return [one for one, count in telling.items() if count >= 2]
 

@@ -55,6 +55,7 @@ def _explained(failure: Failure, diagnosis: Diagnosis) -> Failure:
     if failure.check == "linear" and _is_rounding(failure):
         return replace(failure, cause="precision")
     told = "; ".join(diagnosis.descriptions[primal] for primal in primals if diagnosis.descriptions.get(primal))
+    told = told or diagnosis.note
     return replace(failure, cause=own, explanation=_joined(failure.explanation, told))
 
 

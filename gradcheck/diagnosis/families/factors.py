@@ -17,6 +17,8 @@ from gradcheck.subject import Array
 _Number = Callable[[Exhibit, str], float | None]
 #: A number is recognised to this relative error.
 _CLOSE = 1e-5
+_TIMES = "multiplied by {} once too often"
+_OVER = "divided by {} once too often, or lacks it as a factor"
 
 
 def constants(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
@@ -34,10 +36,10 @@ def constants(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
 def other_arrays(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
     """Yield that the gradient is multiplied or divided, entry by entry, by an array once too often."""
     for name in arrays_called(exhibit):
-        for power, verb, prefix in ((1, "multiplied", "times"), (-1, "divided", "over")):
+        for power, words, prefix in ((1, _TIMES, "times"), (-1, _OVER, "over")):
             predict = partial(_scaled_by, name=name, power=power)
             if predict(exhibit, primal) is not None:
-                told = f"the gradient is {verb} by {called(name)} once too often"
+                told = f"the gradient is {words.format(called(name))}"
                 yield Hypothesis(f"{prefix}-{slug_of(name)}", PATTERN, plainly(told), predict)
 
 
