@@ -55,7 +55,7 @@ def _sizes(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, float]]:
     shape = np.shape(outputs[0] if isinstance(outputs, tuple) else outputs)
     samples = batch_size(exhibit.question)
     places = math.prod(shape[2:])
-    sizes = {
+    sizes: dict[str, float] = {
         "N": samples,
         "places": places,
         "N·places": samples * places,
@@ -70,7 +70,7 @@ def _sizes(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, float]]:
     yield from ((name, float(size)) for name, size in sizes.items() if size > 1)
 
 
-def _without_a_kind(sizes: Mapping[str, int], shape: tuple[int, ...], exhibit: Exhibit) -> dict[str, int]:
+def _without_a_kind(sizes: Mapping[str, float], shape: tuple[int, ...], exhibit: Exhibit) -> dict[str, float]:
     """Return the sizes of a subject whose shapes never change: a name for each, and names for those of its primals."""
     if len(shape) < 3:
         sizes = {name: size for name, size in sizes.items() if name not in _OF_IMAGES}
