@@ -64,11 +64,3 @@ def neighbours(
             if value != getattr(config, field.name) and is_valid(simpler):
                 for draw in case_draws(suite, [dataclasses.replace(case, config=simpler)], dtype):
                     yield f"{field.name}={value!r}", draw
-
-
-def _with_field(config: Any, field: str, value: Any) -> Any:
-    """Return a configuration with another value of one field; None where there is none."""
-    try:
-        return dataclasses.replace(config, **{field: value})
-    except ValueError:
-        return None

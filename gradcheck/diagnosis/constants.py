@@ -21,29 +21,18 @@ def named_constants(exhibit: Exhibit, primal: str) -> Mapping[str, float]:
     for name, value in (*_sizes(exhibit, primal), *_options(exhibit)):
         for label, factor in _made_of(name, value):
             made.setdefault(label, factor)
-    for label, factor in _roots("features", _last_axis(exhibit)):
-        made.setdefault(label, factor)
     return {label: factor for label, factor in made.items() if not math.isclose(factor, 1.0)}
 
 
 def _made_of(name: str, value: float) -> Iterator[tuple[str, float]]:
     yield name, value
     yield f"1/{_bracketed(name)}", 1 / value
+    if value > 0:
+        yield f"√{_bracketed(name)}", math.sqrt(value)
+        yield f"1/√{_bracketed(name)}", 1 / math.sqrt(value)
     if value > 1:
         yield f"({name} − 1)/{_bracketed(name)}", (value - 1) / value
         yield f"{name}/({name} − 1)", value / (value - 1)
-
-
-def _roots(name: str, value: float) -> Iterator[tuple[str, float]]:
-    """Yield the roots of a size: attention divides by that of its features."""
-    yield f"√{name}", math.sqrt(value)
-    yield f"1/√{name}", 1 / math.sqrt(value)
-
-
-def _last_axis(exhibit: Exhibit) -> float:
-    outputs = exhibit.question.outputs
-    shape = np.shape(outputs[0] if isinstance(outputs, tuple) else outputs)
-    return float(shape[-1]) if shape else 1.0
 
 
 def _bracketed(name: str) -> str:
@@ -61,7 +50,7 @@ def _sizes(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, float]]:
         "N·places": samples * places,
         "outputs": math.prod(shape),
         "channels": shape[1] if len(shape) > 1 else 1,
-        "features": _last_axis(exhibit),
+        "features": shape[-1] if shape else 1,
         "rows": math.prod(shape[:-1]),
         "entries": exhibit.right[primal].size,
     }

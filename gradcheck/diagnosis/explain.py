@@ -26,6 +26,8 @@ MOST = 48
 _ENOUGH, _TELLING = 12, 3
 #: So many explanations that look the same are told beside the first.
 _ALIKE = 2
+#: Of names that look the same these are not worth telling.
+_UNLIKELY = ("scale:√", "scale:1/√")
 _TOO_LARGE = "no cause was looked for: to take every slope of the forward by differences takes too long"
 _NO_TIME = f"the search for a cause ended after {SECONDS:.0f} s"
 
@@ -187,9 +189,8 @@ class _Evidence:
 def _cause(survivors: Sequence[Hypothesis], first: Exhibit, primal: str) -> Cause:
     """Return the most specific of the explanations that are left, and what looks the same wherever it was asked."""
     best, *others = sorted(survivors, key=lambda one: one.rank)
-    alike = [
-        slug for slug in dict.fromkeys(one.slug for one in others if one.rank == best.rank > 0) if slug != best.slug
-    ]
+    slugs = dict.fromkeys(one.slug for one in others if one.rank == best.rank > 0)
+    alike = [slug for slug in slugs if slug != best.slug and not slug.startswith(_UNLIKELY)]
     told = best.sentence(first, primal)
     return Cause(best.slug, f"{told}; {' or '.join(alike[:_ALIKE])} looks the same here" if alike else told)
 
