@@ -31,12 +31,14 @@ from gradcheck.suite import Suite
 from gradcheck.timing.environment import environment
 from gradcheck.timing.growth import power_law
 from gradcheck.timing.sizes import Sized, sizes_of
-from gradcheck.timing.stopwatch import Median, Stopwatch
+from gradcheck.timing.stopwatch import LEAST, Median, Stopwatch
 
 #: What a difference costs beside its two forwards: copies of the array, the sum over the outputs.
 _OVERHEAD = 1.3
 #: Differences are repeated as long as that takes this part of what there is time for.
 _SHORT = 4
+#: Where there is time, a sample lasts this part of it, at most so many seconds: what disturbs a moment is averaged out.
+_SAMPLES, _LONGEST = 200, 0.05
 #: An exponent is that of the measured sizes alone, if there are so many.
 _ENOUGH = 3
 
@@ -272,7 +274,7 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
         calls["numeric"] = numeric
         # A long call tells its time in few rounds.
         rounds["numeric"] = min(options.rounds, max(1, int(share / _SHORT / max(expected, 1e-9))))
-    times = stopwatch.in_turn(calls, rounds, until)
+    times = stopwatch.in_turn(calls, rounds, until, min(max(LEAST, share / _SAMPLES), _LONGEST))
     counts["numeric"] = numeric.evaluations or Evaluations(2 * ways.entries, 0)
     timings = tuple(_timing(way, times, counts[way]) for way in WAYS)
     return Measurement(size.config, ways.entries, ways.outputs, timings), checked[0].verdict

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 Clock: TypeAlias = Callable[[], int]
 
-#: A call is repeated until its sample lasts so many seconds: the clock and the loop are then far below a percent.
+#: Seconds of a sample, of which the clock and the loop are far below a percent.
 LEAST = 2e-3
 _MOST_REPEATS = 10_000
 #: Of so few samples a median means something.
@@ -44,7 +44,11 @@ class Stopwatch:
         return self.clock() * 1e-9
 
     def in_turn(
-        self, calls: Mapping[str, Callable[[], Any]], rounds: Mapping[str, int], until: float = float("inf")
+        self,
+        calls: Mapping[str, Callable[[], Any]],
+        rounds: Mapping[str, int],
+        until: float = float("inf"),
+        least: float = LEAST,
     ) -> dict[str, Median]:
         """Time several calls in interleaved rounds, so that what disturbs a moment disturbs all of them.
 
@@ -56,9 +60,11 @@ class Stopwatch:
             Samples of each, at least 1.
         until : float
             When the clock shows this, no further round is begun, but three are made.
+        least : float
+            A call is repeated until its sample lasts so many seconds.
         """
         samples: dict[str, list[float]] = {name: [] for name in calls}
-        repeats = {name: self._repeats(call) for name, call in calls.items() if rounds[name] > 1}
+        repeats = {name: self._repeats(call, least) for name, call in calls.items() if rounds[name] > 1}
         for done in range(max(rounds.values())):
             if done >= _FEWEST and self.now > until:
                 break
@@ -80,11 +86,11 @@ class Stopwatch:
             if collects:
                 gc.enable()
 
-    def _repeats(self, call: Callable[[], Any]) -> int:
+    def _repeats(self, call: Callable[[], Any], least: float) -> int:
         """How many calls make a sample that is long enough."""
         repeats = 1
-        while (took := self.sample(call, repeats) * repeats) < LEAST and repeats < _MOST_REPEATS:
-            repeats = min(_MOST_REPEATS, max(2 * repeats, round(repeats * LEAST / max(took, LEAST / 10))))
+        while (took := self.sample(call, repeats) * repeats) < least and repeats < _MOST_REPEATS:
+            repeats = min(_MOST_REPEATS, max(2 * repeats, round(repeats * least / max(took, least / 10))))
         return repeats
 
 

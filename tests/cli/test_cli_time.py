@@ -30,9 +30,9 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that advances by ten milliseconds whenever it is looked at."""
+    """A clock that advances by a tenth of a second whenever it is looked at."""
     ticks = iter(range(10**9))
-    stopwatch = Stopwatch(lambda: 10_000_000 * next(ticks))
+    stopwatch = Stopwatch(lambda: 100_000_000 * next(ticks))
 
     def timed(items: Any, options: Any, progress: Any) -> TimingReport:
         return time_items(items, options, progress, stopwatch)

@@ -64,7 +64,7 @@ def timed(world, item, **options):
 
 def test_calls_are_counted_and_times_are_those_that_things_take():
     world = World()
-    (size,) = timed(world, world.subject({"x": np.linspace(1.0, 2.0, 50)})).measurements
+    (size,) = timed(world, world.subject({"x": np.linspace(1.0, 2.0, 50)}), budget=1.0).measurements
     assert (size.config, size.entries, size.outputs) == ({"x": (50,)}, 50, 50)
     assert [timing.way for timing in size.timings] == list(WAYS)
     calls = {t.way: (t.evaluations.forward, t.evaluations.pullback) for t in size.timings}
@@ -79,7 +79,7 @@ def test_calls_are_counted_and_times_are_those_that_things_take():
 
 def test_exponents_are_found_again():
     world = World()
-    found = timed(world, world.suite(8, 16, 32, 64, 128))
+    found = timed(world, world.suite(8, 16, 32, 64, 128), budget=1.0)
     assert [measurement.entries for measurement in found.measurements] == [8, 16, 32, 64, 128]
     due = {"forward": (1, 0, 0), "analytic": (1, 0, 0), "numeric": (2, 1, 1), "projected": (1, 0, 0)}
     for way, exponents in due.items():
@@ -92,7 +92,7 @@ def test_exponents_are_found_again():
 
 def test_a_single_size_has_no_exponent():
     world = World()
-    assert timed(world, world.subject({"x": np.ones(300)})).growth == ()
+    assert timed(world, world.subject({"x": np.ones(300)}), budget=0.2).growth == ()
 
 
 # The budget
@@ -141,7 +141,7 @@ def test_impossible_options_are_refused(options, said):
 
 def test_a_wrong_gradient_is_told_beside_its_time():
     world = World()
-    found = timed(world, world.subject({"x": np.linspace(1.0, 2.0, 8)}, slope=3.0))
+    found = timed(world, world.subject({"x": np.linspace(1.0, 2.0, 8)}, slope=3.0), budget=0.2)
     assert len(found.measurements) == 1
     assert found.notes[0].startswith("at 8 entries the gradient check says failed")
 
