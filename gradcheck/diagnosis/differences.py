@@ -30,8 +30,8 @@ class TooExpensiveError(Exception):
 def differentiated(probe: Probe, deadline: float) -> Vjp:
     """Return the vjp of the forward of a subject, by central differences: two forwards per entry of the primals.
 
-    Entries of the gradient that an output with a kink takes part in are nan, and such as rounding hides. The pullback raises `TooExpensiveError`
-    where it would not be done before the deadline, a reading of `time.monotonic`.
+    Entries of the gradient that an output with a kink takes part in are nan, and such as rounding hides. The pullback
+    raises `TooExpensiveError` where it would not be done before the deadline, a reading of `time.monotonic`.
     """
     function = probe.numeric_function()
     space = Space.of(probe.subject.primals, np.dtype(np.float64))
