@@ -140,6 +140,22 @@ def case_to_dict(case: CaseId) -> dict[str, Any]:
     return {"kind": case.kind, "config": _plain(case.config), "regime": case.regime, "seed": int(case.seed)}
 
 
+def subject_to_dict(subject: SubjectReport) -> dict[str, Any]:
+    """Return what is known of one subject as plain data."""
+    return _subject_to_dict(subject)
+
+
+def subject_from_dict(value: object, path: str = "$") -> SubjectReport:
+    """Return what is known of one subject, as `subject_to_dict` writes it.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown or of the wrong type; the message names its path.
+    """
+    return _subject(value, path)
+
+
 def _plain(value: Any) -> Any:
     """Data of NumPy and Python as data of JSON; what JSON has no form for is written as its repr."""
     if value is None or isinstance(value, bool | str):
@@ -323,6 +339,35 @@ def _subject(value: object, path: str) -> SubjectReport:
     # Reports of schema 1 that were written before there were canaries have no such field.
     complete = {"canaries": {}, **value} if isinstance(value, dict) else value
     return SubjectReport(**_record(complete, path, _SUBJECT))
+
+
+# The same readers, for other files of ours.
+
+
+def read_fields(value: object, path: str, readers: Mapping[str, _Reader]) -> dict[str, Any]:
+    """Return the fields of an object, which must be those that there are readers for."""
+    return _record(value, path, readers)
+
+
+def read_count(value: object, path: str) -> int:
+    """Return a whole number from 0."""
+    return _count(value, path)
+
+
+def read_flag(value: object, path: str) -> bool:
+    """Return true or false."""
+    return _flag(value, path)
+
+
+def read_text(value: object, path: str) -> str:
+    """Return a string."""
+    return _text(value, path)
+
+
+def read_texts(value: object, path: str) -> tuple[str, ...]:
+    """Return an array of strings."""
+    texts: tuple[str, ...] = _tuple_of(_text)(value, path)
+    return texts
 
 
 _REPORT: dict[str, _Reader] = {

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from gradcheck.campaign import check_case, corner_cases
+from gradcheck.campaign import check_case
+from gradcheck.cases import corner_cases
 from gradcheck.checks.stages import Settings
 from gradcheck.faults.calls import CALL_CANARIES, CALL_FAULTS
 from gradcheck.faults.generic import CANARIES, GENERIC

@@ -1,0 +1,141 @@
+"""How another process finds what is to be verified: by import, never by pickling it."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from gradcheck.subject import Deferred
+from gradcheck.suite import Suite, suite
+from gradcheck.targets import Item, load
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an item is found.
+
+    Attributes
+    ----------
+    target : str
+        What the command line takes, ``path.py[:name]`` or ``package.module[:name]``; empty for the reference layer of
+        a kind.
+    kind : str or None
+        The kind whose suite it is, where a target holds several items and `index` does not say which.
+    index : int or None
+        Its place in what the target holds.
+    text : str or None
+        What the file holds, for workers without the same disk.
+    """
+
+    target: str
+    kind: str | None = None
+    index: int | None = None
+    text: str | None = None
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is a layer that comes with gradcheck."""
+        return not self.target
+
+    @property
+    def file(self) -> Path | None:
+        """The file that is imported, if the target is one."""
+        name = self.target if self.target.endswith(".py") else self.target.rpartition(":")[0]
+        return Path(name) if name.endswith(".py") else None
+
+    def shipped(self) -> Source:
+        """Return this source with what its file holds."""
+        return self if self.file is None else replace(self, text=self.file.read_text(encoding="utf-8"))
+
+    def digest(self) -> str | None:
+        """Return a fingerprint of the file, if the target is one."""
+        return None if self.file is None else hashlib.sha256(self.file.read_bytes()).hexdigest()
+
+
+def source_of(item: Item) -> Source:
+    """Return where another process finds an item of this one.
+
+    Raises
+    ------
+    ValueError
+        If it was made in this session and is in no file.
+    """
+    if isinstance(item, Suite) and item.origin is not None:
+        return Source(item.origin, item.kind_name)
+    what = "suite" if isinstance(item, Suite) else "subject"
+    raise ValueError(
+        f"expected a {what} that a worker can import again, got {item.name!r}, which was made in this session; put it "
+        f"into a file, and give its source: gradcheck.execution.source.load_with_sources('layers.py')"
+    )
+
+
+def load_with_sources(targets: Sequence[str]) -> tuple[list[Item], list[Source]]:
+    """Return what targets hold, and where another process finds each of them.
+
+    Raises
+    ------
+    TargetError
+        If a target leads nowhere.
+
+    Examples
+    --------
+    >>> items, sources = load_with_sources(["reference_layers:ReLU"])
+    >>> items[0].name, sources[0]
+    ('relu', Source(target='', kind='relu', index=None, text=None))
+    """
+    found = [(item, target, index) for target in targets for index, item in enumerate(load(target))]
+    return [item for item, _, _ in found], [located(item, target, index) for item, target, index in found]
+
+
+def located(item: Item, target: str, index: int) -> Source:
+    """Return the source of an item that a target holds at some place."""
+    if isinstance(item, Suite) and item.origin == "":
+        return Source("", item.kind_name)
+    return Source(target, None, index)
+
+
+@lru_cache(maxsize=1)
+def find_item(source: Source) -> Item:
+    """Return the item, imported in this process.
+
+    Raises
+    ------
+    ValueError
+        If it is not there.
+    """
+    if source.is_reference:
+        return suite(source.kind)
+    items = load(_unpacked(source))
+    if source.index is not None:
+        if source.index >= len(items):
+            raise ValueError(
+                f"expected item {source.index} of {source.target}, got a worker where it holds {len(items)}"
+            )
+        return _as_at_home(items[source.index], source)
+    (item,) = [item for item in items if isinstance(item, Suite) and item.kind_name == source.kind]
+    return _as_at_home(item, source)
+
+
+def _unpacked(source: Source) -> str:
+    """The target on this machine: a file of which only the text came is written into a folder of its own."""
+    if source.text is None or source.file is None:
+        return source.target
+    folder = Path(tempfile.mkdtemp(prefix="gradcheck-"))
+    copy = folder / source.file.name
+    copy.write_text(source.text, encoding="utf-8")
+    return f"{copy}{source.target.removeprefix(str(source.file))}"
+
+
+def _as_at_home(item: Item, source: Source) -> Item:
+    """The item, whose commands name the file of the user and not the copy of it."""
+    if source.text is None or isinstance(item, Deferred):
+        return item
+    if isinstance(item, Suite):
+        return item if item.origin is None else replace(item, origin=source.target)
+    command = f"gradcheck verify {shlex.quote(source.target)} --seed {{seed}}"
+    return replace(item, reproduce=command)
