@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from gradcheck.cases import Batch, batches, corner_cases, draw_batch, run_exampl
 from gradcheck.checks.stages import GROUPS, Settings
 from gradcheck.execution.crew import Crew, NoRecords, Records, run_in_order
 from gradcheck.execution.judge import judge_case, judge_subject, made_subject, reproduce_command
+from gradcheck.execution.limits import CaseLimits
 from gradcheck.execution.outcome import Outcome
 from gradcheck.execution.source import Source, source_of
 from gradcheck.execution.task import Task
@@ -166,11 +167,11 @@ def run(
     """
     options, progress = options or Options(), progress or _Silent()
     bench = None if crew is None else _Bench(crew, records or NoRecords())
-    places = [None] * len(items) if bench is None else bench.places(items, sources)
+    seats = _seats(items, sources, needed=crew is not None and crew.needs_source)
     reports: list[SubjectReport] = []
-    for item, place in zip(items, places, strict=True):
+    for item, seat in zip(items, seats, strict=True):
         try:
-            report = _run_item(item, place, options, progress, bench)
+            report = _run_item(item, seat, options, progress, bench)
         except KeyboardInterrupt as interrupt:
             if isinstance(interrupt, _InterruptedItemError):
                 reports.append(interrupt.report)
@@ -181,18 +182,50 @@ def run(
     return Report(options.seed, tuple(reports))
 
 
+def plan_of(
+    items: Sequence[Item], sources: Sequence[Source], options: Options, limits: CaseLimits | None = None
+) -> dict[str, Any]:
+    """Return what decides which cases a run has and what becomes of them, as plain data."""
+    limits = limits or CaseLimits()
+    return {
+        "seed": options.seed,
+        "examples": options.examples,
+        "dtype": options.dtype,
+        "exhaustive": options.exhaustive,
+        "trials": options.trials,
+        "contracts": options.contracts,
+        "without": dict(options.without),
+        "groups": list(options.groups),
+        "corners": options.corners,
+        "timeout": limits.seconds,
+        "memory": limits.memory,
+        "targets": [
+            [item.name, item.kind_name if isinstance(item, Suite) else None, source.digest()]
+            for item, source in zip(items, sources, strict=True)
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class _Seat:
+    """The place of an item in a run, and where another process finds it."""
+
+    number: int
+    source: Source | None
+
+
+def _seats(items: Sequence[Item], sources: Sequence[Source] | None, *, needed: bool) -> list[_Seat]:
+    if sources is None:
+        return [_Seat(number, source_of(item) if needed else None) for number, item in enumerate(items)]
+    return [_Seat(number, source) for number, (_, source) in enumerate(zip(items, sources, strict=True))]
+
+
 @dataclass(frozen=True)
 class _Bench:
     """Who runs the tasks of a plan, and what is known of them."""
 
     crew: Crew
     records: Records
-
-    def places(self, items: Sequence[Item], sources: Sequence[Source] | None) -> list[Source | None]:
-        """Where others find each item."""
-        if sources is not None:
-            return list(sources)
-        return [source_of(item) if self.crew.needs_source else None for item in items]
 
     def run(self, item: Item, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome]]:
         return run_in_order(self.crew, item, tasks, self.records)
@@ -208,16 +241,14 @@ def _not_run(item: Item) -> SubjectReport:
     return SubjectReport(item.name, kind, "inconclusive", 0, notes=("not run: the run was interrupted before",))
 
 
-def _run_item(
-    item: Item, place: Source | None, options: Options, progress: Progress, bench: _Bench | None
-) -> SubjectReport:
+def _run_item(item: Item, seat: _Seat, options: Options, progress: Progress, bench: _Bench | None) -> SubjectReport:
     if isinstance(item, Suite):
-        return _run_suite(item, place, options, progress, bench)
-    return _run_one(item, place, options, progress, bench)
+        return _run_suite(item, seat, options, progress, bench)
+    return _run_one(item, seat, options, progress, bench)
 
 
 def _run_one(
-    item: Subject | Deferred, place: Source | None, options: Options, progress: Progress, bench: _Bench | None
+    item: Subject | Deferred, seat: _Seat, options: Options, progress: Progress, bench: _Bench | None
 ) -> SubjectReport:
     progress.begin(item.name, 1)
     begun = time.perf_counter()
@@ -227,7 +258,7 @@ def _run_one(
     else:
         command = item.reproduce.replace("{seed}", str(options.seed)) if isinstance(item, Subject) else ""
         case = CaseId(None, {}, None, options.seed)
-        task = Task(0, item.name, case, None, options.dtype, options.settings, command, place)
+        task = Task(seat.number, 0, item.name, case, None, options.dtype, options.settings, command, seat.source)
         ((_, outcome),) = bench.run(item, [task])
     progress.advance()
     report = replace(outcome.report, notes=(*outcome.report.notes, *_behaviour([outcome])))
@@ -251,19 +282,17 @@ def _with_canaries(report: SubjectReport, points: Iterable[tuple[Subject, int]],
     )
 
 
-def _run_suite(
-    suite: Suite, place: Source | None, options: Options, progress: Progress, bench: _Bench | None
-) -> SubjectReport:
+def _run_suite(suite: Suite, seat: _Seat, options: Options, progress: Progress, bench: _Bench | None) -> SubjectReport:
     begun = time.perf_counter()
     corners = list(corner_cases(suite, options.seed)) if options.corners else []
     progress.begin(suite.name, len(corners) + options.examples)
-    judge = _judge_here(suite, options) if bench is None else _judge_on(bench, suite, place, options)
+    judge = _judge_here(suite, options) if bench is None else _judge_on(bench, suite, seat, options)
     tally = _Tally(suite, options, judge)
     try:
         if bench is None:
             _run_here(tally, corners, options, progress)
         else:
-            _run_plan(tally, corners, options, progress, bench, place)
+            _run_plan(tally, corners, options, progress, bench, seat)
     except KeyboardInterrupt:
         raise _InterruptedItemError(tally.report_so_far(time.perf_counter() - begun)) from None
     failures = (*tally.take_apart(), *tally.lost)
@@ -279,14 +308,14 @@ def _judge_here(suite: Suite, options: Options) -> _Judge:
     return lambda case, settings: judge_case(suite, case, options.dtype, settings)
 
 
-def _judge_on(bench: _Bench, suite: Suite, place: Source | None, options: Options) -> _Judge:
-    return lambda case, settings: bench.run_one(suite, _task(suite, place, options, case, settings, 0))
+def _judge_on(bench: _Bench, suite: Suite, seat: _Seat, options: Options) -> _Judge:
+    return lambda case, settings: bench.run_one(suite, _task(suite, seat, options, case, settings, 0))
 
 
-def _task(suite: Suite, place: Source | None, options: Options, case: AnyCase, settings: Settings, number: int) -> Task:
+def _task(suite: Suite, seat: _Seat, options: Options, case: AnyCase, settings: Settings, number: int) -> Task:
     drawn = case.drawn if isinstance(case, DrawnCase) else None
     command = reproduce_command(suite, case, options.dtype) or _rerun_command(suite, options)
-    return Task(number, suite.name, case.id, drawn, options.dtype, settings, command, place)
+    return Task(seat.number, number, suite.name, case.id, drawn, options.dtype, settings, command, seat.source)
 
 
 def check_case(suite: Suite, case: AnyCase, dtype: str | None, settings: Settings) -> SubjectReport:
@@ -325,7 +354,7 @@ def _run_plan(
     options: Options,
     progress: Progress,
     bench: _Bench,
-    place: Source | None,
+    seat: _Seat,
 ) -> None:
     """Run the corners and all drawn cases; then search for the smallest that fails as the first that failed."""
     settings = replace(options.settings, take_apart=False)
@@ -334,7 +363,7 @@ def _run_plan(
     def tasks() -> Iterator[Task]:
         for number, one in enumerate(_plan(tally.suite, corners, options)):
             places[number] = one
-            yield _task(tally.suite, place, options, one.case, settings, number)
+            yield _task(tally.suite, seat, options, one.case, settings, number)
 
     failed: tuple[_Place, str] | None = None
     for task, outcome in bench.run(tally.suite, tasks()):

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -39,6 +48,10 @@ from gradcheck.suite import Suite
 from gradcheck.targets import REFERENCE, Item, load, load_any
 
 if TYPE_CHECKING:
+    from gradcheck.execution.crew import Crew
+    from gradcheck.execution.journal import Journal
+    from gradcheck.execution.limits import CaseLimits
+    from gradcheck.execution.source import Source
     from gradcheck.kinds.kind import Case
     from gradcheck.self_test import KindProof
 
@@ -135,6 +148,25 @@ def _whole(ctx: click.Context, param: click.Parameter, value: str) -> int:
     return int(value)
 
 
+def _amount(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A number above 0."""
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) or float(value) == 0:
+        raise click.BadParameter(f"expected a number above 0, got {value!r}", ctx, param)
+    return float(value)
+
+
+def _whole_above_0(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A whole number from 1."""
+    if value is None:
+        return None
+    number = _whole(ctx, param, value)
+    if number == 0:
+        raise click.BadParameter(f"expected a whole number from 1, got {value!r}", ctx, param)
+    return number
+
+
 def _one_of(*words: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
     def check(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
         if value is not None and value not in words:
@@ -212,6 +244,15 @@ def cli() -> None:
     help="Do without a check; reports show the reason. Can be given several times.",
 )
 @click.option("--self-test", is_flag=True, help="Plant mistakes into what passed: would its cases have shown them?")
+@click.option("--isolate", is_flag=True, help="Run cases in a worker process: a crash costs that case only.")
+@click.option("--workers", callback=_whole_above_0, metavar="N", help="Run cases in so many worker processes.")
+@click.option("--timeout", callback=_amount, metavar="SECONDS", help="End a case that takes longer; isolates.")
+@click.option("--memory", callback=_whole_above_0, metavar="MIB", help="End a case that takes more; isolates.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="FILE", help="Append each result to FILE; go on from there."
+)
+@click.option("--executor", callback=_one_of("dask"), metavar="dask", help="Run cases on a cluster.")
+@click.option("--scheduler", metavar="ADDRESS", help="Where the cluster is, as tcp://host:8786.")
 @click.option("--skip-empty", is_flag=True, help="Pass over targets that hold nothing to verify, without a word.")
 @click.option("--json", "json_file", callback=_output_file, metavar="FILE", help="Write the report as JSON.")
 @click.option("--junit", "junit_file", callback=_output_file, metavar="FILE", help="Write the report as JUnit XML.")
@@ -223,6 +264,13 @@ def verify(
     exhaustive: bool,
     without: dict[str, str],
     self_test: bool,
+    isolate: bool,
+    workers: int | None,
+    timeout: float | None,
+    memory: int | None,
+    resume: Path | None,
+    executor: str | None,
+    scheduler: str | None,
     skip_empty: bool,
     json_file: Path | None,
     junit_file: Path | None,
@@ -234,21 +282,90 @@ def verify(
 
     Exit status: 0 all passed, 1 something failed, stayed inconclusive or crashed, 2 misuse.
     """
-    from gradcheck.campaign import Options
+    from gradcheck.campaign import InterruptedRunError, Options
     from gradcheck.campaign import run as run_campaign
+    from gradcheck.execution.journal import JournalError
 
     if json_file is not None and json_file == junit_file:
         raise click.UsageError(f"expected two files for --json and --junit, got {str(json_file)!r} for both")
-    items = _load(targets or (REFERENCE,), load_any if skip_empty else load)
+    isolates = isolate or workers is not None or timeout is not None or memory is not None
+    _require_one_crew(isolates=isolates, executor=executor, scheduler=scheduler)
+    find = load_any if skip_empty else load
+    found = [(target, list(_load([target], find))) for target in dict.fromkeys(targets or (REFERENCE,))]
+    items = [item for _, held in found for item in held]
     if skip_empty and not items and json_file is junit_file is None:
         return _PASSED
-    with _Bar(len(items)) as bar:
-        options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test)
-        report = run_campaign(items, options, bar)
+    options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test)
+    stopped = False
+    with contextlib.ExitStack() as stack:
+        aside: dict[str, Any] = {}
+        if isolates or executor or resume:
+            limits = _limits(timeout, memory)
+            sources = _sources(found)
+            crew = stack.enter_context(contextlib.closing(_crew(isolates, workers, limits, scheduler)))
+            aside = {"crew": crew, "sources": sources}
+            if resume:
+                aside["records"] = stack.enter_context(_journal(resume, items, sources, options, limits))
+        bar = stack.enter_context(_Bar(len(items)))
+        try:
+            report = run_campaign(items, options, bar, **aside)
+        except InterruptedRunError as interrupt:
+            report, stopped = interrupt.report, True
+        except JournalError as error:
+            raise click.UsageError(str(error)) from None
     _show(report)
     _write(json_file, report.to_json)
     _write(junit_file, lambda: _junit(report))
+    if stopped:
+        raise _Interrupted("interrupted; the report tells what was known by then")
     return _PASSED if report.passed else _NOT_PASSED
+
+
+def _require_one_crew(*, isolates: bool, executor: str | None, scheduler: str | None) -> None:
+    if executor and isolates:
+        raise click.UsageError(
+            f"expected --executor {executor} without --isolate, --workers, --timeout and --memory, which are for "
+            f"workers of this machine, got both"
+        )
+    if (executor is None) != (scheduler is None):
+        came, missing = ("--executor", "--scheduler") if executor else ("--scheduler", "--executor")
+        raise click.UsageError(f"expected --executor and --scheduler together, got {came} without {missing}")
+
+
+def _limits(timeout: float | None, memory: int | None) -> CaseLimits:
+    from gradcheck.execution.limits import CaseLimits
+
+    with _misuse(ValueError):
+        return CaseLimits(timeout, memory)
+
+
+def _sources(found: Iterable[tuple[str, Sequence[Item]]]) -> list[Source]:
+    from gradcheck.execution.source import located
+
+    return [located(item, target, index) for target, held in found for index, item in enumerate(held)]
+
+
+def _crew(isolates: bool, workers: int | None, limits: CaseLimits, scheduler: str | None) -> Crew:
+    from gradcheck.execution.crew import Here
+    from gradcheck.execution.pool import Pool
+
+    if scheduler is not None:
+        from gradcheck.execution.remote import on_dask
+
+        with _misuse(ValueError):
+            return on_dask(scheduler)
+    return Pool(workers or 1, limits) if isolates else Here()
+
+
+def _journal(path: Path, items: Sequence[Item], sources: Sequence[Source], options: Any, limits: CaseLimits) -> Journal:
+    from gradcheck.campaign import plan_of
+    from gradcheck.execution.journal import Journal
+
+    with _misuse(ValueError):
+        journal = Journal(path, plan_of(items, sources, options, limits))
+    for note in (*journal.notes, *([f"{path}: {journal.found:,} cases are on record"] if journal.found else [])):
+        print(f"gradcheck: {printable(note)}", file=sys.stderr)
+    return journal
 
 
 @cli.command(cls=_Command)
@@ -512,6 +629,15 @@ def _misuse(*errors: type[Exception]) -> Iterator[None]:
 # For people
 
 
+class _RateColumn(ProgressColumn):
+    """How many cases a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate of the last half minute."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f}/s")
+
+
 class _Bar:
     """How far a run is: the subjects in one bar, the cases of the present one in another; on terminals only."""
 
@@ -522,6 +648,8 @@ class _Bar:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            _RateColumn(),
+            TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
             # What a subject prints goes where it was sent; on a terminal it must not tear the bar.

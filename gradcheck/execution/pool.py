@@ -193,7 +193,7 @@ class _Worker:
 
     def end(self) -> None:
         """End the process, and what it started."""
-        if self._process.pid is not None and hasattr(os, "killpg"):
+        if self._process.exitcode is None and self._process.pid is not None and hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()

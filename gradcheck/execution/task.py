@@ -23,6 +23,8 @@ class Task:
 
     Attributes
     ----------
+    item : int
+        The place of its item in the run.
     number : int
         Its place in the plan of its item.
     name : str
@@ -39,6 +41,7 @@ class Task:
         Where a worker finds the item; None where nobody has to.
     """
 
+    item: int
     number: int
     name: str
     case: CaseId

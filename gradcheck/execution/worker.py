@@ -17,9 +17,10 @@ from multiprocessing.connection import Connection, wait
 from typing import BinaryIO
 
 from gradcheck.execution.limits import CaseLimits, lift_memory_limit, limit_memory
-from gradcheck.execution.outcome import Outcome, outcome_to_json
+from gradcheck.execution.outcome import Outcome, lost, outcome_to_json
 from gradcheck.execution.source import find_item
 from gradcheck.execution.task import Task, perform
+from gradcheck.sentences import told
 
 #: What a worker says when it has found the item, and the case itself begins.
 BEGUN = b"begun"
@@ -74,7 +75,10 @@ def _end_with_parent() -> None:
 def _run(task: Task, pipe: Connection, log: BinaryIO, limits: CaseLimits) -> str:
     assert task.source is not None
     with _watched_output() as printed:
-        item = find_item(task.source)
+        try:
+            item = find_item(task.source)
+        except BaseException as error:
+            return outcome_to_json(_not_found(task, error))
         before = set(threading.enumerate())
         log.seek(0)
         log.truncate()
@@ -82,11 +86,12 @@ def _run(task: Task, pipe: Connection, log: BinaryIO, limits: CaseLimits) -> str
         with _limited(limits, log):
             outcome = perform(item, task)
     left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    return outcome_to_json(_with_habits(outcome, printed.characters, len(left)))
+    return outcome_to_json(replace(outcome, printed=printed.characters, threads=len(left)))
 
 
-def _with_habits(outcome: Outcome, printed: int, threads: int) -> Outcome:
-    return replace(outcome, printed=printed, threads=threads)
+def _not_found(task: Task, error: BaseException) -> Outcome:
+    sentence = f"a worker cannot find what to run: {told(error)}"
+    return lost(task.name, task.case, "import", sentence, task.reproduce)
 
 
 @contextlib.contextmanager
