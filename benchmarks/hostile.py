@@ -1,8 +1,8 @@
 """What becomes of a run whose layers misbehave: a table, and exit status 1 where it is not what was promised.
 
 Run with ``python benchmarks/hostile.py``. The layers of ``examples/hostile/misbehaving.py`` are verified in one run
-with a timeout and a memory limit. The run must end, must run every case, and must judge the two right layers, one before
-them and one after, as a run does in which none misbehaves.
+with a timeout and a memory limit. The run must end, must run every case, and must judge the two right layers, one
+before them and one after, as a run does in which none misbehaves.
 """
 
 from __future__ import annotations
