@@ -22,6 +22,7 @@ from gradcheck.execution.source import Source, source_of
 from gradcheck.execution.task import Task
 from gradcheck.kinds.kind import Case
 from gradcheck.reports.report import VERDICTS, CaseId, Evaluations, Failure, Report, SubjectReport, Verdict
+from gradcheck.reports.text import counted
 from gradcheck.subject import Deferred, Subject
 from gradcheck.suite import AnyCase, DrawnCase, Suite
 
@@ -568,7 +569,7 @@ class _Tally:
         if self._verdicts["failed"] or self._verdicts["error"]:
             yield f"{self._verdicts['failed'] + self._verdicts['error']} of {self.cases} cases failed"
         if len(self.lost_cases) == LOST_CASES:
-            yield f"{LOST_CASES} cases never came to an end; the others were not run"
+            yield f"{counted(LOST_CASES, 'case')} never came to an end; the others were not run"
         yield from self._habits.describe()
         for note, count in sorted(self._notes.items(), key=lambda item: -item[1])[:2]:
             yield f"{note} ({count} {'case' if count == 1 else 'cases'})"
