@@ -1,8 +1,8 @@
 """Everything that reads what a stranger may have written is fed bytes, guided by the branches that they take.
 
-Run with ``python benchmarks/fuzz_readers.py --seconds 60``; it needs ``pip install atheris``. A reader may take what it is
-given or refuse it with a ValueError (the command line: with exit status 2 and one line); anything else ends the script
-with exit status 1, and the bytes are printed. What was found so far is held by ``tests/execution/test_strangers.py``.
+Run with ``python benchmarks/fuzz_readers.py --seconds 60``; it needs ``pip install atheris``. A reader may take what it
+is given or refuse it with a ValueError (the command line: with exit status 2 and one line); anything else ends the
+script with exit status 1, and the bytes are shown. What was found so far is in ``tests/execution/test_strangers.py``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ SEEDS = {
     "report": b'{"schema": 1, "gradcheck": "0.1.0", "seed": 0, "subjects": []}',
     "case": b'{"kind": "relu", "config": {"shape": [2, 3]}, "regime": "normal", "seed": 5}',
     "outcome": b'{"report": {}, "names": ["x"], "met": [], "warnings": [], "printed": 0, "threads": 0, "lost": false}',
-    "journal": b'{"gradcheck": "0.1.0", "journal": 1, "plan": {}}\n{"item": 0, "task": 0, "case": "a", "outcome": {}}\n',
+    "journal": b'{"gradcheck": "0.1.0", "journal": 1, "plan": {}}\n{"item": 0, "task": 0, "case": "a"}\n',
     "command": b"verify\n--timeout\n3\n--memory\n8\n--workers\n0\n--without\na=b\nnowhere.py:x",
 }
 
 
 def readers(folder: Path) -> dict[str, Callable[[bytes], object]]:
     """Return what is fed, by name."""
+    import gradcheck.campaign
+    import gradcheck.execution.pool  # noqa: F401  # what a command imports later says so when it is instrumented
     from gradcheck.cli import run
     from gradcheck.execution.journal import Journal
     from gradcheck.execution.outcome import outcome_from_json, outcome_to_json
@@ -56,7 +58,7 @@ def readers(folder: Path) -> dict[str, Callable[[bytes], object]]:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
             status = run(["replay" if words[0] == "replay" else "verify", *words[1:]])
         if status not in (0, 2) or (status == 2 and said.getvalue().count("\n") != 1):
-            raise AssertionError(f"exit status {status}, {said.getvalue()!r}")
+            raise AssertionError(f"exit status {status} of {words}: {said.getvalue()!r}")
 
     return {
         "report": lambda data: report_from_json(text(data)).to_json(),
@@ -98,7 +100,7 @@ def main(seconds: int, name: str | None) -> None:
         command = [sys.executable, __file__, "--reader", one, "--seconds", str(seconds)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         wrong += done.returncode != 0
-        print(f"{one}: {'nothing found' if done.returncode == 0 else done.stderr[-3000:]}")
+        print(f"{one}: {'nothing found' if done.returncode == 0 else done.stderr[-2000:] + done.stdout[-500:]}")
     sys.exit(1 if wrong else 0)
 
 

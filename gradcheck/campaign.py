@@ -319,9 +319,16 @@ def _task(suite: Suite, seat: _Seat, options: Options, case: AnyCase, settings: 
     return Task(seat.number, number, suite.name, case.id, drawn, options.dtype, settings, command, seat.source)
 
 
-def check_case(suite: Suite, case: AnyCase, dtype: str | None, settings: Settings) -> SubjectReport:
-    """Check one case of a suite; a builder that raises is reported, not raised."""
-    return judge_case(suite, case, dtype, settings).report
+def check_apart(suite: Suite, case: Case, options: Options, crew: Crew) -> SubjectReport:
+    """Check one case of a suite where a crew runs it.
+
+    Raises
+    ------
+    ValueError
+        If the crew cannot find the suite.
+    """
+    seat = _Seat(0, source_of(suite) if crew.needs_source else None)
+    return _judge_on(_Bench(crew, NoRecords()), suite, seat, options)(case, options.settings).report
 
 
 def _run_here(tally: _Tally, corners: Sequence[Case], options: Options, progress: Progress) -> None:

@@ -182,13 +182,14 @@ def _output_file(ctx: click.Context, param: click.Parameter, value: str | None) 
     if value is None:
         return None
     path = Path(value)
-    existed = path.exists()
     try:
+        existed = path.exists()
         path.open("a", encoding="utf-8").close()
         if not existed:
             path.unlink()
-    except OSError as error:
-        why = f"expected a file that can be written, got {value!r} ({error.strerror})"
+    except (OSError, ValueError) as error:  # a name that holds a zero byte is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        why = f"expected a file that can be written, got {value!r} ({reason})"
         raise click.BadParameter(why, ctx, param) from None
     return path
 
@@ -219,6 +220,13 @@ def _reasons(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
     return without
 
 
+_isolate = click.option("--isolate", is_flag=True, help="Run cases in a worker process: a crash costs that case only.")
+_timeout = click.option(
+    "--timeout", callback=_amount, metavar="SECONDS", help="End a case that takes longer; isolates."
+)
+_memory = click.option(
+    "--memory", callback=_whole_above_0, metavar="MIB", help="Refuse a case more memory than that; isolates."
+)
 _exhaustive = click.option("--exhaustive", is_flag=True, help="Compare every entry with its own difference too (slow).")
 
 
@@ -244,12 +252,12 @@ def cli() -> None:
     help="Do without a check; reports show the reason. Can be given several times.",
 )
 @click.option("--self-test", is_flag=True, help="Plant mistakes into what passed: would its cases have shown them?")
-@click.option("--isolate", is_flag=True, help="Run cases in a worker process: a crash costs that case only.")
+@_isolate
 @click.option("--workers", callback=_whole_above_0, metavar="N", help="Run cases in so many worker processes.")
-@click.option("--timeout", callback=_amount, metavar="SECONDS", help="End a case that takes longer; isolates.")
-@click.option("--memory", callback=_whole_above_0, metavar="MIB", help="End a case that takes more; isolates.")
+@_timeout
+@_memory
 @click.option(
-    "--resume", type=click.Path(path_type=Path), metavar="FILE", help="Append each result to FILE; go on from there."
+    "--resume", callback=_output_file, metavar="FILE", help="Append each result to FILE; go on from what it holds."
 )
 @click.option("--executor", callback=_one_of("dask"), metavar="dask", help="Run cases on a cluster.")
 @click.option("--scheduler", metavar="ADDRESS", help="Where the cluster is, as tcp://host:8786.")
@@ -373,17 +381,34 @@ def _journal(path: Path, items: Sequence[Item], sources: Sequence[Source], optio
 @click.option("--target", help="The suite it was found in, as path.py:name (default: the reference layer).")
 @_dtype
 @_exhaustive
-def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -> int:
+@_isolate
+@_timeout
+@_memory
+def replay(
+    case: str,
+    target: str | None,
+    dtype: str | None,
+    exhaustive: bool,
+    isolate: bool,
+    timeout: float | None,
+    memory: int | None,
+) -> int:
     """Run one case again.
 
     CASE is the "case" of a failure in a JSON report, or a file that holds it.
     """
-    from gradcheck.campaign import Options, check_case
+    from gradcheck.campaign import Options, check_apart
+    from gradcheck.execution.judge import check_case
 
     data = _read_case(case)
     suite = _suite_of(data, target)
     options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive)
-    checked = check_case(suite, _case_of(suite, data), dtype, options.settings)
+    found = _case_of(suite, data)
+    if isolate or timeout is not None or memory is not None:
+        with _misuse(ValueError), contextlib.closing(_crew(True, 1, _limits(timeout, memory), None)) as crew:
+            checked = check_apart(suite, found, options, crew)
+    else:
+        checked = check_case(suite, found, dtype, options.settings)
     report = Report(data.seed, (checked,))
     console = _console()
     width = min(console.width, WIDTH)

@@ -63,8 +63,9 @@ class Journal:
         self._synced = 0.0
         try:
             self._file: BinaryIO = path.open("a+b", buffering=0)
-        except OSError as error:
-            raise JournalError(f"expected a file that can be written, got {str(path)!r} ({error.strerror})") from None
+        except (OSError, ValueError) as error:  # a name that holds a zero byte is a ValueError
+            why = error.strerror if isinstance(error, OSError) else error
+            raise JournalError(f"expected a file that can be written, got {str(path)!r} ({why})") from None
         try:
             self._lock()
             self._read_all()

@@ -24,7 +24,13 @@ from gradcheck.suite import AnyCase, BuildError, DrawnCase, Suite
 
 def judge_case(suite: Suite, case: AnyCase, dtype: str | None, settings: Settings) -> Outcome:
     """Check one case of a suite; a builder that raises is reported, not raised."""
-    return _counting_warnings(lambda: _judge_case(suite, case, dtype, settings))
+    outcome = _counting_warnings(lambda: _judge_case(suite, case, dtype, settings))
+    return replace(outcome, met=_conditions_met(case)) if isinstance(case, Case) else outcome
+
+
+def check_case(suite: Suite, case: AnyCase, dtype: str | None, settings: Settings) -> SubjectReport:
+    """Check one case of a suite, of which the kind need not have thought; as `judge_case` does."""
+    return _counting_warnings(lambda: _judge_case(suite, case, dtype, settings)).report
 
 
 def judge_subject(item: Subject | Deferred, seed: int, dtype: str | None, settings: Settings) -> Outcome:
@@ -79,7 +85,7 @@ def _judge_case(suite: Suite, case: AnyCase, dtype: str | None, settings: Settin
         return Outcome(report, names)
     command = reproduce_command(suite, case, dtype)
     report = replace(report, failures=tuple(replace(f, reproduce=command) for f in report.failures))
-    return Outcome(report, names, _conditions_met(case))
+    return Outcome(report, names)
 
 
 def _conditions_met(case: Case) -> frozenset[str]:

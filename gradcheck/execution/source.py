@@ -50,7 +50,11 @@ class Source:
 
     def shipped(self) -> Source:
         """Return this source with what its file holds."""
-        return self if self.file is None else replace(self, text=self.file.read_text(encoding="utf-8"))
+        return (
+            self
+            if self.file is None or self.text is not None
+            else replace(self, text=self.file.read_text(encoding="utf-8"))
+        )
 
     def digest(self) -> str | None:
         """Return a fingerprint of the file, if the target is one."""

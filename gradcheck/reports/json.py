@@ -18,6 +18,10 @@ from gradcheck.subject import did_you_mean
 
 SCHEMA = 1
 
+#: Nothing of ours is nested deeper; what is would end a reader that follows it.
+_DEPTH = 50
+#: No number of ours has more digits; one of more than three hundred is none that fits a float.
+_DIGITS = 100
 _OUTCOMES = ("caught", "survived", "not applicable")
 _NOT_FINITE = ("nan", "inf", "-inf")
 _Reader: TypeAlias = Callable[[object, str], Any]
@@ -84,12 +88,32 @@ def parse_json(text: str) -> Any:
         If it is not valid JSON; the message says where.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        data = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
+        shallow = _is_shallow(data)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"expected JSON, got something else at {where} ({error.msg})") from None
     except RecursionError:
-        raise ValueError("expected JSON, got a text nested too deeply to be one of ours") from None
+        shallow = False
+    if not shallow:
+        raise ValueError("expected JSON, got a text nested too deeply to be one of ours")
+    return data
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"expected JSON with numbers of ours, got one of {len(digits):,} digits")
+    return int(digits)
+
+
+def _is_shallow(data: object) -> bool:
+    layer = [data]
+    for _ in range(_DEPTH):
+        inside = [one for one in layer if isinstance(one, dict | list)]
+        if not inside:
+            return True
+        layer = [part for one in inside for part in (one.values() if isinstance(one, dict) else one)]
+    return False
 
 
 def _subject_to_dict(subject: SubjectReport) -> dict[str, Any]:
@@ -228,7 +252,7 @@ def _number(value: object, path: str) -> float:
 
 
 def _duration(value: object, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         _refuse(path, "a number from 0", value)
     return float(value)
 

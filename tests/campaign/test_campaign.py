@@ -10,8 +10,9 @@ import pytest
 from hypothesis import strategies as st
 
 import gradcheck
-from gradcheck.campaign import Options, check_case, run
+from gradcheck.campaign import Options, run
 from gradcheck.cases import corner_cases
+from gradcheck.execution.judge import check_case
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.kind import Kind
 from gradcheck.reports.report import Evaluations, SubjectReport

@@ -31,7 +31,7 @@ ALLOWED = {
     "numeric": set(),
     "pytest_plugin": {"campaign", "check", "checks", "reports", "subject", "suite", "targets"},
     "reports": {"subject"},
-    "self_test": {"campaign", "cases", "checks", "faults", "kinds", "numeric", "reports", "subject", "suite"},
+    "self_test": {"cases", "checks", "execution", "faults", "kinds", "numeric", "reports", "subject", "suite"},
     "sentences": set(),
     "strategies": {"numeric"},
     "subject": set(),
