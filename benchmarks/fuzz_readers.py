@@ -50,13 +50,13 @@ def readers(folder: Path) -> dict[str, Callable[[bytes], object]]:
         Journal(file, {}).close()
 
     def command(data: bytes) -> None:
-        words = text(data).split("\n")
-        if not words[0] or "verify".startswith(words[0]) or any(not word.startswith("-") for word in words[1:]):
-            words.append("nowhere.py")  # nothing is to be run, and nothing to be written
-        words = [word for word in words if not word.startswith(("--json", "--junit", "--resume", "--scheduler"))]
+        begin, *rest = text(data).split("\n")
+        words = [word for word in rest if not word.startswith(("--json", "--junit", "--resume", "--scheduler"))]
+        # Nothing is to be run, and nothing to be written.
+        words = ["replay", *words] if begin == "replay" else ["verify", *words, "nowhere.py"]
         said = io.StringIO()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-            status = run(["replay" if words[0] == "replay" else "verify", *words[1:]])
+            status = run(words)
         if status not in (0, 2) or (status == 2 and said.getvalue().count("\n") != 1):
             raise AssertionError(f"exit status {status} of {words}: {said.getvalue()!r}")
 

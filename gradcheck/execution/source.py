@@ -14,6 +14,9 @@ from gradcheck.subject import Deferred
 from gradcheck.suite import Suite, suite
 from gradcheck.targets import Item, load
 
+#: What is unpacked stays until this process ends.
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+
 
 @dataclass(frozen=True)
 class Source:
@@ -114,32 +117,35 @@ def find_item(source: Source) -> Item:
     """
     if source.is_reference:
         return suite(source.kind)
-    items = load(_unpacked(source))
-    if source.index is not None:
-        if source.index >= len(items):
-            raise ValueError(
-                f"expected item {source.index} of {source.target}, got a worker where it holds {len(items)}"
-            )
-        return _as_at_home(items[source.index], source)
-    (item,) = [item for item in items if isinstance(item, Suite) and item.kind_name == source.kind]
-    return _as_at_home(item, source)
+    if source.file is None or source.text is None:
+        return _chosen(load(source.target), source)
+    copy = _unpacked(source.file.name, source.text)
+    home = str(source.file)
+    item = _chosen(load(f"{copy}{source.target.removeprefix(home)}"), source)
+    return _named_as_at_home(item, copy, home)
 
 
-def _unpacked(source: Source) -> str:
-    """The target on this machine: a file of which only the text came is written into a folder of its own."""
-    if source.text is None or source.file is None:
-        return source.target
-    folder = Path(tempfile.mkdtemp(prefix="gradcheck-"))
-    copy = folder / source.file.name
-    copy.write_text(source.text, encoding="utf-8")
-    return f"{copy}{source.target.removeprefix(str(source.file))}"
+def _chosen(items: Sequence[Item], source: Source) -> Item:
+    if source.index is None:
+        return next(item for item in items if isinstance(item, Suite) and item.kind_name == source.kind)
+    if source.index >= len(items):
+        raise ValueError(f"expected item {source.index} of {source.target}, got a worker where it holds {len(items)}")
+    return items[source.index]
 
 
-def _as_at_home(item: Item, source: Source) -> Item:
-    """The item, whose commands name the file of the user and not the copy of it."""
-    if source.text is None or isinstance(item, Deferred):
+def _unpacked(name: str, text: str) -> str:
+    """Write a file, of which only the text came, into a folder of its own that goes with this process."""
+    folder = tempfile.TemporaryDirectory(prefix="gradcheck-")
+    _FOLDERS.append(folder)
+    copy = Path(folder.name) / name
+    copy.write_text(text, encoding="utf-8")
+    return str(copy)
+
+
+def _named_as_at_home(item: Item, copy: str, home: str) -> Item:
+    """Return the item, whose commands name the file of the user and not the copy of it."""
+    if isinstance(item, Deferred):
         return item
     if isinstance(item, Suite):
-        return item if item.origin is None else replace(item, origin=source.target)
-    command = f"gradcheck verify {shlex.quote(source.target)} --seed {{seed}}"
-    return replace(item, reproduce=command)
+        return replace(item, origin=None if item.origin is None else item.origin.replace(copy, home))
+    return replace(item, reproduce=item.reproduce.replace(shlex.quote(copy), shlex.quote(home)))

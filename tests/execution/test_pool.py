@@ -110,15 +110,21 @@ def test_sources_lead_back_to_the_items(layers: str) -> None:
     assert find_item(source_of(items[0])).name == items[0].name
 
 
-def test_a_source_brings_the_text_of_its_file(
-    layers: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch
-) -> None:
-    (steep,), (source,) = load_with_sources([f"{layers}:steep"])
-    shipped = source.shipped()
+@pytest.mark.parametrize("target", ["layers.py", "layers.py:steep", "layers.py:subject"])
+def test_a_source_brings_the_text_of_its_file(target, layers: str, tmp_path_factory, monkeypatch) -> None:
+    """What is found elsewhere calls itself as it does at home."""
+    items, sources = load_with_sources([target])
+    shipped = [source.shipped() for source in sources]
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    assert not os.path.exists(layers)  # noqa: PTH110
-    found = find_item(shipped)
-    assert (found.name, found.origin) == ("steep", steep.origin)
+    with pytest.raises(ValueError, match=r"expected a Python file, got 'layers\.py"):
+        find_item(sources[0])
+    for item, source in zip(items, shipped, strict=True):
+        found = find_item(source)
+        assert found.name == item.name
+        if isinstance(item, gradcheck.Suite):
+            assert found.origin == item.origin
+        else:
+            assert found.reproduce == item.reproduce
 
 
 @pytest.mark.parametrize("limits", [{"seconds": 0.0}, {"seconds": float("nan")}, {"memory": 0}])
