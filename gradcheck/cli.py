@@ -371,7 +371,7 @@ def _journal(path: Path, items: Sequence[Item], sources: Sequence[Source], optio
 
     with _misuse(ValueError):
         journal = Journal(path, plan_of(items, sources, options, limits))
-    for note in (*journal.notes, *([f"{path}: {journal.found:,} cases are on record"] if journal.found else [])):
+    for note in (*journal.notes, *([f"{path}: {counted(journal.found, 'case')} on record"] if journal.found else [])):
         print(f"gradcheck: {printable(note)}", file=sys.stderr)
     return journal
 
