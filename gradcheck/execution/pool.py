@@ -1,7 +1,7 @@
 """Worker processes, each of which may hang or die: that costs the case it runs, and a new worker takes its place.
 
-Every worker has a pipe of its own. A pool whose workers share one, and a lock for it, stands still when a worker dies
-that holds the lock, as one does that a forgotten thread ends while it waits.
+Every worker has a pipe of its own. A pool whose workers share one, and a lock for it, is broken when a worker dies that
+waits and so holds the lock, as one does that a forgotten thread ends.
 """
 
 from __future__ import annotations
