@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
@@ -18,6 +19,7 @@ from gradcheck.execution.crew import Crew, NoRecords, Records, run_in_order
 from gradcheck.execution.judge import judge_case, judge_subject, made_subject, reproduce_command
 from gradcheck.execution.limits import CaseLimits
 from gradcheck.execution.outcome import Outcome
+from gradcheck.execution.remote import Remote
 from gradcheck.execution.source import Source, source_of
 from gradcheck.execution.task import Task
 from gradcheck.kinds.kind import Case
@@ -36,8 +38,9 @@ INCONCLUSIVE_SHARE = 0.1
 CANARY_CASES = 6
 #: A suite of which so many cases hung or crashed is not run further.
 LOST_CASES = 20
-#: So many different warnings of a subject are told.
+#: So many different warnings of a subject are told, of those that are kept.
 WARNINGS = 3
+_WARNINGS_KEPT = 100
 #: What is looked at first where a case fails several checks.
 _VALUES = ("gradient", "kink")
 
@@ -135,7 +138,7 @@ def run(
     options: Options | None = None,
     progress: Progress | None = None,
     *,
-    crew: Crew | None = None,
+    crew: Crew | Executor | None = None,
     records: Records | None = None,
     sources: Sequence[Source] | None = None,
 ) -> Report:
@@ -146,9 +149,9 @@ def run(
     items : sequence of Suite, Subject or Deferred
     options : Options, optional
     progress : Progress, optional
-    crew : Crew, optional
-        Who runs the cases: `gradcheck.execution.pool.Pool` or `gradcheck.execution.remote.Remote`. Then every case
-        of the plan is run, those after a failure too. Default: this process, where drawing ends with a failure.
+    crew : Crew or concurrent.futures.Executor, optional
+        Who runs the cases: `gradcheck.execution.pool.Pool`, or any executor. Then every case of the plan is run, those
+        after a failure too. Default: this process, where drawing ends with a failure.
     records : Records, optional
         What is known of an earlier run of the same plan, and kept of this one: `gradcheck.execution.journal.Journal`.
     sources : sequence of Source, optional
@@ -167,6 +170,7 @@ def run(
         If the user interrupts the run.
     """
     options, progress = options or Options(), progress or _Silent()
+    crew = Remote(crew) if isinstance(crew, Executor) else crew
     bench = None if crew is None else _Bench(crew, records or NoRecords())
     seats = _seats(items, sources, needed=crew is not None and crew.needs_source)
     reports: list[SubjectReport] = []
@@ -646,7 +650,8 @@ class _Habits:
     def add(self, outcome: Outcome) -> None:
         self._cases += 1
         for text in outcome.warnings:
-            self._warnings[text] = self._warnings.get(text, 0) + 1
+            if text in self._warnings or len(self._warnings) < _WARNINGS_KEPT:
+                self._warnings[text] = self._warnings.get(text, 0) + 1
         self._printed += outcome.printed
         self._threads += outcome.threads > 0
 

@@ -299,7 +299,7 @@ def verify(
     isolates = isolate or workers is not None or timeout is not None or memory is not None
     _require_one_crew(isolates=isolates, executor=executor, scheduler=scheduler)
     find = load_any if skip_empty else load
-    found = [(target, list(_load([target], find))) for target in dict.fromkeys(targets or (REFERENCE,))]
+    found = [(target, list(_load([target], find))) for target in dict.fromkeys(map(_relative, targets or (REFERENCE,)))]
     items = [item for _, held in found for item in held]
     if skip_empty and not items and json_file is junit_file is None:
         return _PASSED
@@ -327,6 +327,12 @@ def verify(
     if stopped:
         raise _Interrupted("interrupted; the report tells what was known by then")
     return _PASSED if report.passed else _NOT_PASSED
+
+
+def _relative(target: str) -> str:
+    """A target below the current folder as seen from there: reports name no folders of the person who ran them."""
+    here = f"{Path.cwd()}{os.sep}"
+    return target.removeprefix(here) if target.startswith(here) else target
 
 
 def _require_one_crew(*, isolates: bool, executor: str | None, scheduler: str | None) -> None:

@@ -21,6 +21,9 @@ from gradcheck.sentences import told
 from gradcheck.subject import Deferred, Subject
 from gradcheck.suite import AnyCase, BuildError, DrawnCase, Suite
 
+#: So many different warnings of a case are kept, and of each text so many characters.
+_WARNINGS, _TEXT = 20, 300
+
 
 def judge_case(suite: Suite, case: AnyCase, dtype: str | None, settings: Settings) -> Outcome:
     """Check one case of a suite; a builder that raises is reported, not raised."""
@@ -67,7 +70,11 @@ def reproduce_command(suite: Suite, case: AnyCase, dtype: str | None = None) -> 
 
 def broken(name: str, case: CaseId, error: BaseException, reproduce: str) -> Outcome:
     """Return the outcome of a case whose check raised what nothing in it catches."""
-    failure = Failure("raised", case, f"the case raised {told(error)}", reproduce=reproduce)
+    try:
+        sentence = told(error)
+    except Exception:  # its text is somebody's code too
+        sentence = type(error).__name__
+    failure = Failure("raised", case, f"the case raised {sentence}", reproduce=reproduce)
     return Outcome(SubjectReport(name, case.kind, "error", failures=(failure,)))
 
 
@@ -101,7 +108,13 @@ def _counting_warnings(judged: Callable[[], Outcome]) -> Outcome:
     """
     if threading.current_thread() is not threading.main_thread():
         return judged()
-    with warnings.catch_warnings(record=True) as caught:
+    texts: dict[str, None] = {}
+
+    def keep(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if len(texts) < _WARNINGS:
+            texts[f"{category.__name__}: {' '.join(str(message).split())}"[:_TEXT]] = None
+
+    with warnings.catch_warnings():
+        warnings.showwarning = keep
         outcome = judged()
-    told_once = dict.fromkeys(f"{one.category.__name__}: {' '.join(str(one.message).split())}" for one in caught)
-    return replace(outcome, warnings=tuple(told_once))
+    return replace(outcome, warnings=tuple(texts))

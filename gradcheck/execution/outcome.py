@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gradcheck.reports.json import parse_json, read_fields, subject_from_dict, subject_to_dict
@@ -11,6 +11,9 @@ from gradcheck.reports.json import read_count as count
 from gradcheck.reports.json import read_flag as flag
 from gradcheck.reports.json import read_texts as texts
 from gradcheck.reports.report import CaseId, Failure, SubjectReport
+
+#: Longer sentences are cut where cases are run apart.
+_LONGEST = 2000
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,19 @@ def lost(name: str, case: CaseId, check: str, sentence: str, reproduce: str) -> 
     """Return the outcome of a case that did not come to an end by itself."""
     failure = Failure(check, case, sentence, reproduce=reproduce)
     return Outcome(SubjectReport(name, case.kind, "error", failures=(failure,)), lost=True)
+
+
+def shortened(outcome: Outcome) -> Outcome:
+    """Return an outcome whose sentences have an end, whatever text somebody's exceptions carry."""
+    report = outcome.report
+    if all(len(failure.explanation) <= _LONGEST for failure in report.failures):
+        return outcome
+    failures = tuple(replace(one, explanation=_cut(one.explanation)) for one in report.failures)
+    return replace(outcome, report=replace(report, failures=failures))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
 def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:

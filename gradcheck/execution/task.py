@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from gradcheck.checks.stages import Settings
 from gradcheck.execution.judge import broken, judge_case, judge_subject
-from gradcheck.execution.outcome import Outcome, outcome_to_json
+from gradcheck.execution.outcome import Outcome, outcome_to_json, shortened
 from gradcheck.execution.source import Source, find_item
 from gradcheck.kinds.kind import Case
 from gradcheck.reports.report import CaseId
@@ -56,12 +56,12 @@ def perform(item: Item, task: Task) -> Outcome:
     """Run a task; whatever the item's code raises becomes its outcome, except an interrupt by the user."""
     try:
         if isinstance(item, Suite):
-            return judge_case(item, _case_of(item, task), task.dtype, task.settings)
-        return judge_subject(item, task.case.seed, task.dtype, task.settings)
+            return shortened(judge_case(item, _case_of(item, task), task.dtype, task.settings))
+        return shortened(judge_subject(item, task.case.seed, task.dtype, task.settings))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also SystemExit, and what NumPy lacked memory for in a check
-        return broken(task.name, task.case, error, task.reproduce)
+        return shortened(broken(task.name, task.case, error, task.reproduce))
 
 
 def perform_remotely(task: Task) -> str:

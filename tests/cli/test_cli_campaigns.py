@@ -135,3 +135,9 @@ def test_a_case_is_replayed_apart(command: Command) -> None:
     status, out, err = command("replay", case, "--isolate")
     assert (status, err) == (0, "")
     assert ": passed · 1 case" in out
+
+
+def test_reports_name_no_folders(command: Command, project: Path) -> None:
+    status, out, _ = command("verify", str(project / "layers.py"), "--json", "out.json")
+    assert status == 1
+    assert str(project) not in out + (project / "out.json").read_text(encoding="utf-8")

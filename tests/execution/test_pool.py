@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from gradcheck.execution.limits import CaseLimits
 from gradcheck.execution.pool import Pool
 from gradcheck.execution.source import Source, find_item, load_with_sources, source_of
 from gradcheck.reports.report import Report
+from reference_layers import ReLU
 
 OPTIONS = Options(examples=4, corners=False)
 
@@ -175,3 +177,58 @@ def is_running(process: int) -> bool:
         with open(status, encoding="utf-8") as file:  # noqa: PTH123
             return file.read().rpartition(")")[2].split()[0] != "Z"
     return True
+
+
+class UnspeakableError(Exception):
+    """An exception whose text raises."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ValueError("long " * 10**5), "… (500,0"),
+        (UnspeakableError(), "RuntimeError: no text"),
+        (SystemExit(3), "the case raised SystemExit: 3"),
+        (MemoryError(), "build raised MemoryError"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_is_raised_is_told_briefly(error: BaseException, sentence: str) -> None:
+    def build(*_: object) -> None:
+        raise error
+
+    suite = gradcheck.suite("relu", build, name="raising")
+    (found,) = run([suite], Options(examples=1, corners=False), crew=Here()).subjects
+    assert found.verdict == "error"
+    assert sentence in found.failures[0].explanation
+    assert len(found.failures[0].explanation) < 2100
+
+
+def test_a_flood_of_warnings_is_counted_by_cases() -> None:
+    def build(config, primals):
+        for number in range(1000):
+            warnings.warn(f"number {number} of {primals['x'].size} " + "x" * 10**4, UserWarning, stacklevel=1)
+        return ReLU()
+
+    suite = gradcheck.suite("relu", build, name="loud")
+    with warnings.catch_warnings(record=True) as printed:
+        warnings.simplefilter("always")
+        (found,) = run([suite], Options(examples=2, corners=False)).subjects
+    assert printed == []
+    assert found.verdict == "passed"
+    assert len(found.notes) < 10
+    assert max(map(len, found.notes)) < 400
+
+
+def test_a_warning_that_is_an_error_stays_one() -> None:
+    def build(*_: object) -> ReLU:
+        warnings.warn("take care", UserWarning, stacklevel=1)
+        return ReLU()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (found,) = run([gradcheck.suite("relu", build)], Options(examples=1, corners=False)).subjects
+    assert found.verdict == "error"

@@ -30,7 +30,7 @@ def test_threads_give_the_report_of_this_process(layers: str) -> None:
     here = timeless(run(items, OPTIONS, crew=Here(), sources=sources))
     assert [subject.verdict for subject in here.subjects] == ["passed", "failed", "passed"]
     with ThreadPoolExecutor(2) as executor:
-        assert timeless(run(items, OPTIONS, crew=Remote(executor), sources=sources)) == here
+        assert timeless(run(items, OPTIONS, crew=executor, sources=sources)) == here
 
 
 class Breaking(Executor):
