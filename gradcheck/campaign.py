@@ -298,12 +298,12 @@ def _run_suite(suite: Suite, seat: _Seat, options: Options, progress: Progress, 
             _run_here(tally, corners, options, progress)
         else:
             _run_plan(tally, corners, options, progress, bench, seat)
+        failures = (*tally.take_apart(), *tally.lost)
+        report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
+        dtype = None if options.dtype is None else np.dtype(options.dtype)
+        return _with_canaries(report, ((suite.subject(case, dtype), case.seed) for case in tally.passed), options)
     except KeyboardInterrupt:
         raise _InterruptedItemError(tally.report_so_far(time.perf_counter() - begun)) from None
-    failures = (*tally.take_apart(), *tally.lost)
-    report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
-    dtype = None if options.dtype is None else np.dtype(options.dtype)
-    return _with_canaries(report, ((suite.subject(case, dtype), case.seed) for case in tally.passed), options)
 
 
 _Judge: TypeAlias = Callable[[AnyCase, Settings], Outcome]

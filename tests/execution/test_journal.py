@@ -123,6 +123,18 @@ def test_an_interrupted_run_names_the_failures_it_had(layers: str) -> None:
     assert {failure.check for failure in caught.value.report.failures} >= {"gradient"}
 
 
+def test_an_interrupt_of_the_last_look_keeps_what_was_found(layers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gradcheck.campaign._Tally.take_apart", interrupted)
+    items, _ = load_with_sources([f"{layers}:steep"])
+    with pytest.raises(InterruptedRunError) as caught:
+        run(items, OPTIONS)
+    (found,) = caught.value.report.subjects
+    assert (found.verdict, found.failures[0].check) == ("failed", "gradient")
+
+
 # Files of others
 
 
