@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="All drawn cases follow from it (default: random, or 0 where the hypothesis profile is derandomised).",
     )
     group.addoption("--gradcheck-json", metavar="FILE", help="Write what was verified as JSON.")
+    group.addoption("--gradcheck-html", metavar="FILE", help="Write what was verified as an HTML page with pictures.")
 
 
 def _whole(value: str) -> int:
@@ -107,16 +108,29 @@ def pytest_runtest_makereport(
     return report
 
 
+def _output_file(config: pytest.Config, option: str) -> Path | None:
+    """The file that an option names, which is looked at before the run."""
+    given = config.getoption(option)
+    if not given:
+        return None
+    path = Path(config.invocation_params.dir, given)
+    if not path.parent.is_dir() or path.is_dir():
+        raise pytest.UsageError(f"{option}: expected a file that can be written, got {given!r}")
+    return path
+
+
 class _Gathered:
     """What was verified in the whole run."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._records: list[dict[str, Any]] = []
-        given = config.getoption("--gradcheck-json")
-        self._file = Path(config.invocation_params.dir, given) if given else None
-        if self._file is not None and (not self._file.parent.is_dir() or self._file.is_dir()):
-            raise pytest.UsageError(f"--gradcheck-json: expected a file that can be written, got {given!r}")
+        self._json = _output_file(config, "--gradcheck-json")
+        self._html = _output_file(config, "--gradcheck-html")
+        if self._html is not None:
+            from gradcheck.pytest_plugin import require_html
+
+            require_html()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a report tells."""
@@ -124,11 +138,16 @@ class _Gathered:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Write the JSON report."""
-        if self._file is not None:
+        """Write the reports that were asked for."""
+        seed = self._config.stash[SEED]
+        if self._json is not None:
             from gradcheck.pytest_plugin import records_to_json
 
-            self._file.write_text(records_to_json(self._records, self._config.stash[SEED]), encoding="utf-8")
+            self._json.write_text(records_to_json(self._records, seed), encoding="utf-8")
+        if self._html is not None:
+            from gradcheck.pytest_plugin import records_to_html
+
+            self._html.write_text(records_to_html(self._records, seed), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell what was verified in one line, where anything was."""

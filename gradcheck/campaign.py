@@ -16,6 +16,7 @@ from gradcheck.canaries import try_canaries
 from gradcheck.cases import Batch, batches, corner_cases, draw_batch, run_examples
 from gradcheck.checks.stages import GROUPS, Settings
 from gradcheck.execution.crew import Crew, NoRecords, Records, run_in_order
+from gradcheck.execution.explain import explain_subject, explain_suite_case
 from gradcheck.execution.judge import judge_case, judge_subject, made_subject, reproduce_command
 from gradcheck.execution.limits import CaseLimits
 from gradcheck.execution.outcome import Outcome
@@ -70,6 +71,8 @@ class Options:
         Run the corner cases too.
     self_test : bool
         Plant mistakes into what passed, and report which of them its cases would have shown.
+    pictures : bool
+        Keep what can be drawn of wrong gradients.
     """
 
     examples: int = 100
@@ -82,11 +85,19 @@ class Options:
     groups: tuple[str, ...] = GROUPS
     corners: bool = True
     self_test: bool = False
+    pictures: bool = False
 
     @property
     def settings(self) -> Settings:
         """How each case is checked."""
-        return Settings(self.trials, self.exhaustive, self.contracts, without=self.without, groups=self.groups)
+        return Settings(
+            self.trials,
+            self.exhaustive,
+            self.contracts,
+            without=self.without,
+            groups=self.groups,
+            pictures=self.pictures,
+        )
 
 
 class Progress(Protocol):
@@ -260,6 +271,7 @@ def _run_one(
     if bench is None:
         item = made_subject(item, options.dtype)  # once: a network takes its time
         outcome = judge_subject(item, options.seed, None, options.settings)
+        outcome = replace(outcome, report=explain_subject(outcome.report, item, options.seed))
     else:
         command = item.reproduce.replace("{seed}", str(options.seed)) if isinstance(item, Subject) else ""
         case = CaseId(None, {}, None, options.seed)
@@ -292,7 +304,8 @@ def _run_suite(suite: Suite, seat: _Seat, options: Options, progress: Progress, 
     corners = list(corner_cases(suite, options.seed)) if options.corners else []
     progress.begin(suite.name, len(corners) + options.examples)
     judge = _judge_here(suite, options) if bench is None else _judge_on(bench, suite, seat, options)
-    tally = _Tally(suite, options, judge)
+    explain = _explain_here(suite, options) if bench is None else _explain_on(bench, suite, seat, options)
+    tally = _Tally(suite, options, judge, explain)
     try:
         if bench is None:
             _run_here(tally, corners, options, progress)
@@ -307,6 +320,7 @@ def _run_suite(suite: Suite, seat: _Seat, options: Options, progress: Progress, 
 
 
 _Judge: TypeAlias = Callable[[AnyCase, Settings], Outcome]
+_Explain: TypeAlias = Callable[[AnyCase], Outcome]
 
 
 def _judge_here(suite: Suite, options: Options) -> _Judge:
@@ -315,6 +329,29 @@ def _judge_here(suite: Suite, options: Options) -> _Judge:
 
 def _judge_on(bench: _Bench, suite: Suite, seat: _Seat, options: Options) -> _Judge:
     return lambda case, settings: bench.run_one(suite, _task(suite, seat, options, case, settings, 0))
+
+
+def _explain_here(suite: Suite, options: Options) -> _Explain:
+    def explain(case: AnyCase) -> Outcome:
+        outcome = judge_case(suite, case, options.dtype, options.settings)
+        return replace(outcome, report=explain_case(outcome.report, suite, case, options))
+
+    return explain
+
+
+def _explain_on(bench: _Bench, suite: Suite, seat: _Seat, options: Options) -> _Explain:
+    def explain(case: AnyCase) -> Outcome:
+        task = _task(suite, seat, options, case, options.settings, 0)
+        outcome = bench.run_one(suite, replace(task, witnesses=options.seed))
+        # Other cases, which are asked for the cause, may hang or crash where this one does not.
+        return bench.run_one(suite, task) if outcome.lost else outcome
+
+    return explain
+
+
+def explain_case(report: SubjectReport, suite: Suite, case: AnyCase, options: Options) -> SubjectReport:
+    """Return the report of one case of a suite with the causes of its failures, for which other cases are asked."""
+    return explain_suite_case(report, suite, case, options.seed, options.dtype)
 
 
 def _task(suite: Suite, seat: _Seat, options: Options, case: AnyCase, settings: Settings, number: int) -> Task:
@@ -332,7 +369,7 @@ def check_apart(suite: Suite, case: Case, options: Options, crew: Crew) -> Subje
         If the crew cannot find the suite.
     """
     seat = _Seat(0, source_of(suite) if crew.needs_source else None)
-    return _judge_on(_Bench(crew, NoRecords()), suite, seat, options)(case, options.settings).report
+    return _explain_on(_Bench(crew, NoRecords()), suite, seat, options)(case).report
 
 
 def _run_here(tally: _Tally, corners: Sequence[Case], options: Options, progress: Progress) -> None:
@@ -424,9 +461,10 @@ def _rerun_command(suite: Suite, options: Options) -> str:
 class _Tally:
     """The sum of all cases of one suite."""
 
-    def __init__(self, suite: Suite, options: Options, judge: _Judge) -> None:
+    def __init__(self, suite: Suite, options: Options, judge: _Judge, explain: _Explain) -> None:
         self.suite = suite
         self._judge = judge
+        self._explain = explain
         self._options = options
         self._settings = replace(options.settings, take_apart=False)
         self._evaluations = Evaluations()
@@ -454,10 +492,10 @@ class _Tally:
 
     def fails(self, case: AnyCase, check: str) -> bool:
         """Return whether a case fails a check, without counting it; one that does is the example of it from now on."""
-        failed = any(failure.check == check for failure in self._check(case).report.failures)
-        if failed:
-            self._failing[check] = case
-        return failed
+        found = next((failure for failure in self._check(case).report.failures if failure.check == check), None)
+        if found is not None:
+            self._failing[check], self._found[check] = case, found
+        return found is not None
 
     def add(self, case: AnyCase) -> str | None:
         """Check a case and count it; return the check that it fails: that of the gradient first."""
@@ -534,7 +572,8 @@ class _Tally:
         for check, case in sorted(self._failing.items(), key=lambda item: item[0] not in _VALUES):
             if check in failures:
                 continue
-            report = self._judge(case, self._options.settings).report
+            outcome = self._explain(case)
+            report = replace(outcome.report, failures=(self._found[check],)) if outcome.lost else outcome.report
             if isinstance(case, DrawnCase):
                 again = _rerun_command(self.suite, self._options)
                 report = replace(report, failures=tuple(replace(f, reproduce=again) for f in report.failures))

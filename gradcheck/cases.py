@@ -58,7 +58,7 @@ def corner_cases(suite: Suite, seed: int) -> Iterator[Case]:
     configs = suite.kind.corners
     if suite.limits.configs:
         configs = tuple(dict.fromkeys(map(suite.limits.apply, configs)))
-        configs = tuple(config for config in configs if _is_valid(suite, config))
+        configs = tuple(config for config in configs if is_valid(suite, config))
     for config in configs:
         for regime in suite.kind.regimes:
             yield Case(suite.kind, config, regime, int(rng.integers(2**31)))
@@ -74,7 +74,7 @@ def drawn_cases(suite: Suite) -> SearchStrategy[AnyCase]:
         return st.builds(DrawnCase, suite.strategy, seeds)
     configs = suite.kind.configs()
     if suite.limits.configs:
-        configs = configs.map(suite.limits.apply).filter(lambda config: _is_valid(suite, config))
+        configs = configs.map(suite.limits.apply).filter(lambda config: is_valid(suite, config))
     return st.builds(Case, st.just(suite.kind), configs, st.sampled_from(suite.kind.regimes), seeds)
 
 
@@ -119,7 +119,7 @@ def run_examples(suite: Suite, batch: Batch, function: Callable[[AnyCase], objec
         seed(batch.seed)(run_so(one_case))()
 
 
-def _is_valid(suite: Suite, config: Any) -> bool:
+def is_valid(suite: Suite, config: Any) -> bool:
     """Whether a config keeps the limits and is one of the kind: the reference layer takes it."""
     kind = suite.kind
     if kind is None or not suite.limits.allow(config):

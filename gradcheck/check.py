@@ -29,6 +29,7 @@ def check(
     contracts: bool = True,
     without: Mapping[str, str] | None = None,
     examples: int | None = None,
+    pictures: bool = False,
 ) -> Report:
     """Compare the gradients of a subject with the ε-difference of its forward.
 
@@ -54,6 +55,8 @@ def check(
         Checks to do without, by name, each with the reason, which the report shows.
     examples : int, optional
         For a suite: how many cases are drawn beside the corner cases. Default: 100.
+    pictures : bool
+        Keep what `Report.to_html` draws of wrong gradients, which takes some thirty forwards for each of them.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def check(
     ('failed', 'x', 2)
     """
     off = dict(require_reasons(without or {}))
-    settings = Settings(trials, exhaustive, contracts, without=off)
+    settings = Settings(trials, exhaustive, contracts, without=off, pictures=pictures)
     _require_int("seed", seed, 0)
     _require_int("trials", trials, 1)
     if dtype is not None and dtype not in _DTYPES:
@@ -97,13 +100,16 @@ def check(
         _refuse_inputs(inputs, "a suite draws its own")
         drawn = 100 if examples is None else examples
         _require_int("examples", drawn, 0)
-        return run([layer_or_subject], Options(drawn, seed, dtype, exhaustive, trials, contracts, off))
+        options = Options(drawn, seed, dtype, exhaustive, trials, contracts, off, pictures=pictures)
+        return run([layer_or_subject], options)
     if examples is not None:
         raise TypeError(f"expected examples beside a suite alone, which draws cases, got examples={examples!r}")
     subject = _as_subject(layer_or_subject, inputs, seed)
     if dtype is not None:
         subject = subject.with_primals({name: array.astype(dtype) for name, array in subject.primals.items()})
-    return Report(seed, (check_subject(subject, seed, settings),))
+    from gradcheck.execution.explain import explain_subject
+
+    return Report(seed, (explain_subject(check_subject(subject, seed, settings), subject, seed),))
 
 
 def verify(
@@ -116,6 +122,7 @@ def verify(
     contracts: bool = True,
     without: Mapping[str, str] | None = None,
     examples: int | None = None,
+    pictures: bool = False,
 ) -> Report:
     """Check a subject and raise unless it passes; parameters as in `check`.
 
@@ -144,6 +151,7 @@ def verify(
         contracts=contracts,
         without=without,
         examples=examples,
+        pictures=pictures,
     )
     if not report.passed:
         raise GradientError(report)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from _gradcheck_pytest import RECORDS, SEED
 from gradcheck.campaign import Options, run
 from gradcheck.check import check
 from gradcheck.checks.stages import GROUPS
-from gradcheck.reports.json import SCHEMA
+from gradcheck.reports.json import SCHEMA, report_from_json
 from gradcheck.reports.junit import facts
 from gradcheck.reports.report import VERDICTS, GradientError, Report, SubjectReport
 from gradcheck.reports.text import WIDTH, counted, failure_to_text, format_short, headline, notes_to_lines
+from gradcheck.reports.timing import Way
 from gradcheck.subject import Subject
 from gradcheck.suite import Suite
 from gradcheck.targets import place
@@ -34,6 +35,8 @@ _NEEDED = {
     "forward": ("agreement", "the builder names primals otherwise than the reference layer: nothing to compare with"),
     "laws": ("law:", "no law is about these primals"),
 }
+#: What is timed; the forward alone is a part of each.
+_TIMED_WAYS: tuple[Way, ...] = ("analytic", "numeric", "projected")
 #: So many failures of one item are shown in full: more do not fit a screen.
 _SHOWN = 2
 
@@ -45,9 +48,10 @@ class SuiteCollector(pytest.Collector):
         super().__init__(**arguments)
         self.thing = thing
 
-    def collect(self) -> Iterable[GroupItem]:
-        """Return an item for each group of checks that there is."""
-        return [GroupItem.from_parent(self, name=group, thing=self.thing) for group in groups_of(self.thing)]
+    def collect(self) -> Iterable[pytest.Item]:
+        """Return an item for each group of checks that there is, and where benchmarks are asked for those of time."""
+        groups = [GroupItem.from_parent(self, name=group, thing=self.thing) for group in groups_of(self.thing)]
+        return [*groups, *(_timing_items(self, self.thing) if wants_benchmarks(self.config) else [])]
 
 
 class GroupItem(pytest.Item):
@@ -64,7 +68,8 @@ class GroupItem(pytest.Item):
         corners = self.name == _CORNERS
         groups = GROUPS if corners else (self.name,)
         seed = seed_of(self.config)
-        options = Options(0 if corners else examples, seed, groups=groups, corners=corners)
+        pictures = wants_pictures(self.config)
+        options = Options(0 if corners else examples, seed, groups=groups, corners=corners, pictures=pictures)
         (found,) = run([self._thing], options).subjects
         if why := self._reason_to_skip(found, examples):
             pytest.skip(why)
@@ -91,9 +96,9 @@ class GroupItem(pytest.Item):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Return what pytest calls the item."""
-        return self.path, None, self._label
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return what pytest calls the item, and a line, without which it cannot tell of an item that a mark skips."""
+        return self.path, 0, self._label
 
     @property
     def _label(self) -> str:
@@ -121,6 +126,7 @@ class Checker:
         """
         __tracebackhide__ = True
         options.setdefault("seed", seed_of(self._item.config))
+        options.setdefault("pictures", wants_pictures(self._item.config))
         if isinstance(layer_or_subject, Suite):
             options.setdefault("examples", examples_of(self._item))
         report = check(layer_or_subject, *inputs, **options)
@@ -158,6 +164,37 @@ def groups_of(thing: Suite | Subject) -> list[str]:
         _CORNERS: kind is not None,
     }
     return [group for group, is_there in there.items() if is_there]
+
+
+# Times
+
+
+def wants_benchmarks(config: pytest.Config) -> bool:
+    """Whether the run asks for benchmarks in so many words: tests that are not about time should not wait for them."""
+    return any(config.getoption(option, False) for option in ("benchmark_only", "benchmark_enable"))
+
+
+def _timing_items(parent: SuiteCollector, thing: Suite | Subject) -> list[pytest.Item]:
+    """Return the items that pytest-benchmark runs: a function each, which has its fixture."""
+    return [
+        pytest.Function.from_parent(parent, name=f"time[{way}]", callobj=_timing_function(thing, way))
+        for way in _TIMED_WAYS
+    ]
+
+
+def _timing_function(thing: Suite | Subject, way: Way) -> Callable[[Any], None]:
+    def time(benchmark: Any) -> None:
+        from gradcheck.timing.benchmarks import run_benchmark
+        from gradcheck.timing.sizes import sizes_of
+
+        sizes = sizes_of(thing)
+        # Differences of a large one would take too long, and the smallest tells little.
+        run_benchmark(benchmark, thing.name, sizes[min(1, len(sizes) - 1)], way)
+
+    return time
+
+
+# What the run asks for
 
 
 def seed_of(config: pytest.Config) -> int:
@@ -227,6 +264,34 @@ def records_to_json(records: Sequence[Mapping[str, Any]], seed: int) -> str:
     seeds = {each["seed"] for each in records}
     data = {"schema": SCHEMA, "gradcheck": __version__, "seed": min(seeds, default=seed), "subjects": subjects}
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def records_to_html(records: Sequence[Mapping[str, Any]], seed: int) -> str:
+    """Return the HTML report of a run."""
+    from gradcheck.reports.html.page import report_to_html
+
+    return report_to_html(report_from_json(records_to_json(records, seed)))
+
+
+def require_html() -> None:
+    """Find out before a run whether its report can be written as HTML.
+
+    Raises
+    ------
+    UsageError
+        If a package is missing.
+    """
+    from gradcheck.reports.html.page import require_report_packages
+
+    try:
+        require_report_packages()
+    except ModuleNotFoundError as error:
+        raise pytest.UsageError(f"--gradcheck-html: {error}") from None
+
+
+def wants_pictures(config: pytest.Config) -> bool:
+    """Whether failures are to hold what an HTML report draws of them."""
+    return bool(config.getoption("--gradcheck-html"))
 
 
 def summarise(records: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:

@@ -29,6 +29,8 @@ class EntryComparison:
         Entries of the primals' vector.
     analytic, numeric, bar : Vector
         Values and error bars at `positions`.
+    cotangent : Vector
+        Weights of the outputs.
     """
 
     part: Part
@@ -36,6 +38,7 @@ class EntryComparison:
     analytic: Vector
     numeric: Vector
     bar: Vector
+    cotangent: Vector
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
@@ -80,7 +83,7 @@ def compare_entries(
     scale = rms(entries.value)
     tolerance = setting.probe.analytic_precision.analytic_tolerance
     bar = rounding + entries.gap / 2 + tolerance * (scale + np.abs(entries.value))
-    return EntryComparison(part, entries.positions, analytic, entries.value, bar)
+    return EntryComparison(part, entries.positions, analytic, entries.value, bar, cotangent)
 
 
 def confirm_entry(setting: Setting, position: int) -> Examination:

@@ -13,16 +13,20 @@ from gradcheck.checks.exact import ExactTest
 from gradcheck.checks.gradient import GradientEvidence
 from gradcheck.checks.kinks import KinkFault, KinkVerdict
 from gradcheck.checks.localize import WrongGradient
+from gradcheck.checks.picture import take_picture
 from gradcheck.checks.second_point import SecondPoint
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.space import Space
 from gradcheck.reports.report import CaseId, Failure
 
 
-def gradient_failures(setting: Setting, evidence: GradientEvidence, case: CaseId) -> Iterator[Failure]:
-    """Return a failure for each gradient that was found wrong."""
+def gradient_failures(
+    setting: Setting, evidence: GradientEvidence, case: CaseId, pictures: bool = False
+) -> Iterator[Failure]:
+    """Return a failure for each gradient that was found wrong, with what can be drawn of it if `pictures`."""
     for wrong in evidence.wrong:
-        yield _wrong_gradient(setting, wrong, case)
+        failure = _wrong_gradient(setting, wrong, case)
+        yield replace(failure, picture=take_picture(setting, wrong)) if pictures else failure
     for found in evidence.disagreements:
         yield _disagreement(setting, found, case)
     for kink in evidence.kinks:
@@ -48,9 +52,9 @@ def contract_failure(check: str, violation: Violation, case: CaseId) -> Failure:
     )
 
 
-def second_point_failures(found: SecondPoint, case: CaseId) -> Iterator[Failure]:
+def second_point_failures(found: SecondPoint, case: CaseId, pictures: bool = False) -> Iterator[Failure]:
     """Return the failures of a gradient that is right at the first point and wrong at the second."""
-    for failure in gradient_failures(found.setting, found.evidence, case):
+    for failure in gradient_failures(found.setting, found.evidence, case, pictures):
         why = "; something of the first call is left"
         if failure.primal in found.unmoved:
             why = (

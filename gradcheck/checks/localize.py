@@ -47,6 +47,8 @@ class WrongGradient:
         Analytic over numeric where that is the same number in every entry.
     outputs : tuple of int
         Outputs (as entries of their vector) through which the error enters, where these are few.
+    comparison : EntryComparison or None
+        The entries that were compared, where one of them was confirmed.
     """
 
     part: Part
@@ -59,6 +61,7 @@ class WrongGradient:
     sampled: bool
     ratio: float | None
     outputs: tuple[int, ...]
+    comparison: EntryComparison | None = None
 
 
 def wrong_parts(setting: Setting, found: Examination) -> Iterator[tuple[Part, Examination]]:
@@ -135,6 +138,7 @@ def _wrong_entry(setting: Setting, comparison: EntryComparison, worst: int, exam
         False,
         _ratio(comparison),
         (),
+        comparison,
     )
 
 

@@ -68,6 +68,8 @@ class Settings:
         Checks that are switched off, with the reason for each.
     groups : tuple of str
         Which of `GROUPS` are run.
+    pictures : bool
+        Whether failures hold what can be drawn of a wrong gradient that is taken apart.
     """
 
     trials: int = 2
@@ -76,6 +78,7 @@ class Settings:
     take_apart: bool = True
     without: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = GROUPS
+    pictures: bool = False
 
     def reports(self, contract: Contract) -> bool:
         """Whether the group of a contract is run."""
@@ -201,9 +204,10 @@ def _run_gradient(setting: Setting, settings: Settings, ledger: Ledger) -> bool:
         ledger.evidence = check_gradient(setting, settings.trials, settings.take_apart)
         if settings.exhaustive and not ledger.evidence.is_wrong:
             ledger.evidence.wrong += compare_every_entry(setting)
+        pictures = settings.pictures and settings.take_apart
+        wrong = list(gradient_failures(setting, ledger.evidence, ledger.case, pictures))
     if setting.probe.raised_beside is not None and ledger.evidence.unclear:
         ledger.notes.append(f"beside the point the forward has no values: {setting.probe.raised_beside}")
-    wrong = list(gradient_failures(setting, ledger.evidence, ledger.case))
     ledger.failures += wrong
     return bool(wrong)
 
@@ -257,8 +261,9 @@ def _run_second_point(session: Session, settings: Settings, ledger: Ledger) -> N
         return
     with ledger.booking("second-point"):
         found = check_second_point(session, settings.take_apart)
-    if found is not None:
-        ledger.failures += second_point_failures(found, ledger.case)
+        if found is not None:
+            pictures = settings.pictures and settings.take_apart
+            ledger.failures += second_point_failures(found, ledger.case, pictures)
 
 
 def _told_of_precision(ledger: Ledger) -> bool:

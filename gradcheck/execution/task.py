@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from gradcheck.checks.stages import Settings
-from gradcheck.execution.judge import broken, judge_case, judge_subject
+from gradcheck.execution.explain import explain_subject, explain_suite_case
+from gradcheck.execution.judge import broken, judge_case, judge_subject, made_subject
 from gradcheck.execution.outcome import Outcome, outcome_to_json, shortened
 from gradcheck.execution.source import Source, find_item
 from gradcheck.kinds.kind import Case
@@ -39,6 +40,9 @@ class Task:
         The command that runs it again.
     source : Source or None
         Where a worker finds the item; None where nobody has to.
+    witnesses : int or None
+        The seed of other cases that are asked for the cause of a failure; None where it is not looked for. That of a
+        subject always is.
     """
 
     item: int
@@ -50,18 +54,31 @@ class Task:
     settings: Settings
     reproduce: str
     source: Source | None
+    witnesses: int | None = None
 
 
 def perform(item: Item, task: Task) -> Outcome:
     """Run a task; whatever the item's code raises becomes its outcome, except an interrupt by the user."""
     try:
-        if isinstance(item, Suite):
-            return shortened(judge_case(item, _case_of(item, task), task.dtype, task.settings))
-        return shortened(judge_subject(item, task.case.seed, task.dtype, task.settings))
+        return shortened(_perform_case(item, task) if isinstance(item, Suite) else _perform_subject(item, task))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also SystemExit, and what NumPy lacked memory for in a check
         return shortened(broken(task.name, task.case, error, task.reproduce))
+
+
+def _perform_case(suite: Suite, task: Task) -> Outcome:
+    case = _case_of(suite, task)
+    outcome = judge_case(suite, case, task.dtype, task.settings)
+    if task.witnesses is None:
+        return outcome
+    return replace(outcome, report=explain_suite_case(outcome.report, suite, case, task.witnesses, task.dtype))
+
+
+def _perform_subject(item: Subject | Deferred, task: Task) -> Outcome:
+    subject = made_subject(item, task.dtype)
+    outcome = judge_subject(subject, task.case.seed, None, task.settings)
+    return replace(outcome, report=explain_subject(outcome.report, subject, task.case.seed))
 
 
 def perform_remotely(task: Task) -> str:

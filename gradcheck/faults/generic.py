@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,9 @@ def _first(question: Question) -> Any:
 
 
 def batch_size(question: Question) -> int:
-    """Return the size of the first axis of x, or of the output where nothing is called x."""
-    array = question.primals.get("x", _first(question))
-    return int(np.shape(array)[0]) if np.ndim(array) else 1
+    """Return the size of the first axis of x; where nothing is called x, of the output or else of the first primal."""
+    arrays = (question.primals.get("x", 0.0), _first(question), next(iter(question.primals.values())))
+    return next((int(np.shape(array)[0]) for array in arrays if np.ndim(array)), 1)
 
 
 def _by_batch(power: int) -> Callable[[Question], Arrays]:
@@ -63,7 +64,7 @@ def _without(*index: Any) -> Callable[[Array], Array]:
     def change(array: Array) -> Array:
         if array.ndim:
             array = np.array(array)
-            array[index[: array.ndim]] = 0
+            array[index if ... in index else index[: array.ndim]] = 0
         return array
 
     return change
@@ -101,6 +102,24 @@ def _half_left_out(cotangent: Array) -> Array:
 
 def _last_sample_alone(cotangent: Array) -> Array:
     return _without(slice(None, -1))(cotangent) if cotangent.ndim else cotangent
+
+
+def _summed_in(dtype: type) -> Callable[[Question], Arrays]:
+    """Return what adds the gradients of the rows of the upstream gradient up in another dtype, one after another."""
+
+    def gradients(question: Question) -> Arrays:
+        rows = len(_first(question)) if np.ndim(_first(question)) else 1
+        total: dict[str, Array] = {name: np.zeros(np.shape(array), dtype) for name, array in question.gradients.items()}
+        for row in range(rows):
+            of_row = question.altered(mapped(partial(_row_alone, row), question.cotangent))
+            total = {name: (array + of_row[name]).astype(dtype) for name, array in total.items()}
+        return total
+
+    return gradients
+
+
+def _row_alone(row: int, cotangent: Array) -> Array:
+    return _without(slice(row + 1, None))(_without(slice(None, row))(cotangent))
 
 
 #: Mistakes that are planted into any layer; those of `CANARIES` into a person's own.
@@ -153,6 +172,16 @@ GENERIC: tuple[Mistake, ...] = (
     Mistake("last-sample-left-out", "the last row of the upstream gradient is left out", asked_with(_without(-1))),
     Mistake("last-sample-alone", "only the last row of the upstream gradient is used", asked_with(_last_sample_alone)),
     Mistake("half-batch", "only the first half of the upstream gradient is used", asked_with(_half_left_out)),
+    Mistake(
+        "summed-in-float16",
+        "the gradient is summed over the upstream gradient's rows in float16",
+        _summed_in(np.float16),
+    ),
+    Mistake(
+        "summed-in-float32",
+        "the gradient is summed over the upstream gradient's rows in float32",
+        _summed_in(np.float32),
+    ),
     Mistake(
         "last-output-left-out", "the last column of the upstream gradient is left out", asked_with(_without(..., -1))
     ),

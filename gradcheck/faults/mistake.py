@@ -45,6 +45,11 @@ def always(config: Any, primals: Arrays) -> bool:  # noqa: ARG001 - every condit
     return True
 
 
+def untold(question: Question) -> str:  # noqa: ARG001 - the parameters of every mistake have this signature
+    """Return nothing: a mistake without parameters."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """A mistake in a backward pass that shows in the gradients it returns.
@@ -63,6 +68,8 @@ class Mistake:
         Why the gradients are right nevertheless, whatever the case; empty for a fault.
     convention : str
         Why the gradients, though different, are a legal choice; empty for a fault.
+    parameters : callable
+        ``parameters(question)``: what was used, and what should have been, as a clause; empty where that is nothing.
     """
 
     slug: str
@@ -71,6 +78,7 @@ class Mistake:
     applies: Callable[[Any, Arrays], bool] = field(default=always)
     equivalent: str = ""
     convention: str = ""
+    parameters: Callable[[Question], str] = field(default=untold)
 
 
 def planted(mistake: Mistake, subject: Subject, config: Any = None, primal: str | None = None) -> Subject:

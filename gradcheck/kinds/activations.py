@@ -164,6 +164,7 @@ def _smooth(name: str, layer: type, mistakes: tuple[Mistake, ...]) -> Kind:
         conditions=_conditions(),
         layers=(layer,),
         mistakes=mistakes,
+        sizes=tuple(ActivationConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
     )
 
 
@@ -189,6 +190,7 @@ def _normalized(name: str, layer: type, mistakes: tuple[Mistake, ...]) -> Kind:
         laws=lambda config: (rows_sum_to_zero(config.axis, over="each row"),),
         layers=(layer,),
         mistakes=mistakes,
+        sizes=tuple(SoftmaxConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
     )
 
 
@@ -217,6 +219,7 @@ LEAKY_RELU = Kind(
     laws=lambda _: (homogeneous(),),
     layers=(LeakyReLU,),
     mistakes=LEAKY_RELU_MISTAKES,
+    sizes=tuple(LeakyReLUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 ELU_KIND = Kind(
@@ -243,6 +246,7 @@ ELU_KIND = Kind(
     },
     layers=(ELU,),
     mistakes=ELU_MISTAKES,
+    sizes=tuple(ELUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 GELU_KIND = Kind(
@@ -259,6 +263,7 @@ GELU_KIND = Kind(
     },
     layers=(GELU,),
     mistakes=GELU_MISTAKES,
+    sizes=tuple(GELUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 SIGMOID = _smooth("sigmoid", Sigmoid, SIGMOID_MISTAKES)

@@ -88,4 +88,5 @@ AFFINE = Kind(
     laws=_laws,
     layers=(Affine,),
     mistakes=AFFINE_MISTAKES,
+    sizes=tuple(AffineConfig((8,), n, n) for n in (4, 8, 16, 32, 64, 128)),
 )

@@ -218,4 +218,5 @@ ATTENTION = Kind(
     laws=_laws,
     layers=(ScaledDotProductAttention,),
     mistakes=ATTENTION_MISTAKES,
+    sizes=tuple(AttentionConfig(2, 2, 1, n, n, 4, 4) for n in (2, 4, 8, 16, 32, 64)),
 )

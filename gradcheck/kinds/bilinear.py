@@ -90,4 +90,5 @@ BILINEAR = Kind(
     laws=_laws,
     layers=(Bilinear,),
     mistakes=BILINEAR_MISTAKES,
+    sizes=tuple(BilinearConfig((4,), n, n, n) for n in (2, 4, 6, 8, 12, 16)),
 )

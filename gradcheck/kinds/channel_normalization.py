@@ -300,6 +300,7 @@ BATCH_NORM = Kind(
     laws=_batch_norm_laws,
     layers=(BatchNorm,),
     mistakes=BATCH_NORM_MISTAKES,
+    sizes=tuple(BatchNormConfig(8, n, ()) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 BATCH_NORM_EVAL = Kind(
@@ -328,6 +329,7 @@ BATCH_NORM_EVAL = Kind(
     laws=_batch_norm_eval_laws,
     layers=(BatchNorm,),
     mistakes=EVALUATION_MISTAKES,
+    sizes=tuple(BatchNormEvalConfig(8, n, ()) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 GROUP_NORM = Kind(
@@ -361,6 +363,7 @@ GROUP_NORM = Kind(
     laws=_group_norm_laws,
     layers=(GroupNorm,),
     mistakes=GROUP_NORM_MISTAKES,
+    sizes=tuple(GroupNormConfig(4, 2, n, (4,)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 INSTANCE_NORM = Kind(
@@ -383,6 +386,7 @@ INSTANCE_NORM = Kind(
     laws=_instance_norm_laws,
     layers=(InstanceNorm,),
     mistakes=INSTANCE_NORM_MISTAKES,
+    sizes=tuple(InstanceNormConfig(4, n, (8,)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 LOCAL_RESPONSE_NORM = Kind(
@@ -422,4 +426,5 @@ LOCAL_RESPONSE_NORM = Kind(
     laws=_local_response_norm_laws,
     layers=(LocalResponseNorm,),
     mistakes=LOCAL_RESPONSE_MISTAKES,
+    sizes=tuple(LocalResponseNormConfig((4, n, 2), 5) for n in (4, 8, 16, 64, 256, 1024)),
 )

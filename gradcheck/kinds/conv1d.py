@@ -62,4 +62,5 @@ CONV1D = Kind(
     laws=linear_in_weight,
     layers=(Conv1d,),
     mistakes=CONVOLUTION,
+    sizes=tuple(Conv1dConfig(2, c, c, (16,), (3,)) for c in (1, 2, 4, 8, 16, 32)),
 )

@@ -64,4 +64,5 @@ CONV2D = Kind(
     laws=linear_in_weight,
     layers=(Conv2d,),
     mistakes=CONVOLUTION,
+    sizes=tuple(Conv2dConfig(2, c, c, (8, 8), (3, 3)) for c in (1, 2, 4, 8, 16, 32)),
 )

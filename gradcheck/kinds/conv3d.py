@@ -63,4 +63,5 @@ CONV3D = Kind(
     laws=linear_in_weight,
     layers=(Conv3d,),
     mistakes=CONVOLUTION,
+    sizes=tuple(Conv3dConfig(2, c, c, (4, 4, 4), (3, 3, 3)) for c in (1, 2, 4, 8, 16)),
 )

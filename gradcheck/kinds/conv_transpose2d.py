@@ -174,4 +174,5 @@ CONV_TRANSPOSE2D = Kind(
     laws=linear_in_weight,
     layers=(ConvTranspose2d,),
     mistakes=CONV_TRANSPOSE,
+    sizes=tuple(ConvTranspose2dConfig(2, c, c, (6, 6), (3, 3)) for c in (1, 2, 4, 8, 16, 32)),
 )

@@ -85,4 +85,5 @@ DROPOUT = Kind(
     laws=lambda _: (homogeneous(),),
     layers=(Dropout,),
     mistakes=DROPOUT_MISTAKES,
+    sizes=tuple(DropoutConfig((8, n), 0.3) for n in (4, 8, 16, 64, 256, 1024)),
 )

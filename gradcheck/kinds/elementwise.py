@@ -85,6 +85,7 @@ FLATTEN = Kind(
     laws=lambda _: (moves(),),
     layers=(Flatten,),
     mistakes=RESHAPE_MISTAKES,
+    sizes=tuple(FlattenConfig((2, c, 4, 4)) for c in (1, 4, 16, 64, 256)),
 )
 
 RELU = Kind(
@@ -109,4 +110,5 @@ RELU = Kind(
     laws=lambda _: (homogeneous(),),
     layers=(ReLU,),
     mistakes=RELU_MISTAKES,
+    sizes=tuple(ReLUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )

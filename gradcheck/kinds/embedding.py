@@ -156,4 +156,5 @@ EMBEDDING = Kind(
     laws=_laws,
     layers=(Embedding,),
     mistakes=EMBEDDING_MISTAKES,
+    sizes=tuple(EmbeddingConfig(n, 8, (8,), tuple(k % n for k in range(8))) for n in (4, 8, 16, 64, 256, 1024)),
 )

@@ -108,6 +108,7 @@ GLOBAL_AVG_POOL2D = Kind(
     laws=lambda _: (homogeneous(), shares_sum()),
     layers=(GlobalAvgPool2d,),
     mistakes=GLOBAL_MEAN,
+    sizes=tuple(GlobalAvgPool2dConfig(2, c, (8, 8)) for c in (1, 2, 4, 8, 16, 32)),
 )
 
 ADAPTIVE_AVG_POOL2D = Kind(
@@ -138,4 +139,5 @@ ADAPTIVE_AVG_POOL2D = Kind(
     laws=lambda _: (homogeneous(), shares_sum()),
     layers=(AdaptiveAvgPool2d,),
     mistakes=ADAPTIVE_MEAN,
+    sizes=tuple(AdaptiveAvgPool2dConfig(2, c, (8, 8), (3, 3)) for c in (1, 2, 4, 8, 16, 32)),
 )

@@ -47,6 +47,9 @@ class Kind:
         Classes of `reference_layers` that this kind verifies; how a module is found to belong to it.
     mistakes : tuple of Mistake
         What backward passes of this kind get wrong, beside what any can.
+    sizes : tuple of config
+        Configurations at which layers of this kind are timed, from the smallest to the largest; without them, the
+        corners are.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Kind:
     laws: Callable[[Any], tuple[Law, ...]] = lambda config: ()  # noqa: ARG005 - a kind without laws
     layers: tuple[type, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    sizes: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,7 @@ CROSS_ENTROPY = Kind(
     laws=_cross_entropy_laws,
     layers=(CrossEntropy,),
     mistakes=CROSS_ENTROPY_MISTAKES,
+    sizes=tuple(CrossEntropyConfig(n, tuple(k % n for k in range(8))) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 MEAN_SQUARED_ERROR = Kind(
@@ -210,6 +211,7 @@ MEAN_SQUARED_ERROR = Kind(
     laws=_mean_squared_error_laws,
     layers=(MeanSquaredError,),
     mistakes=MEAN_SQUARED_ERROR_MISTAKES,
+    sizes=tuple(ElementwiseLossConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 BCE_WITH_LOGITS = Kind(
@@ -228,6 +230,7 @@ BCE_WITH_LOGITS = Kind(
     },
     layers=(BinaryCrossEntropyWithLogits,),
     mistakes=BCE_MISTAKES,
+    sizes=MEAN_SQUARED_ERROR.sizes,
 )
 
 HUBER = Kind(
@@ -253,6 +256,7 @@ HUBER = Kind(
     },
     layers=(Huber,),
     mistakes=HUBER_MISTAKES,
+    sizes=tuple(HuberConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 LOSSES = (CROSS_ENTROPY, MEAN_SQUARED_ERROR, BCE_WITH_LOGITS, HUBER)

@@ -10,6 +10,7 @@ import numpy as np
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import balanced, equal_shares, homogeneous_jointly, sums_to_zero
+from gradcheck.kinds.mistakes.chain import FIVE_LAYER_MISTAKES, SEQUENTIAL_MISTAKES
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.strategies.windows import Window
@@ -207,6 +208,8 @@ SEQUENTIAL = Kind(
     },
     laws=_sequential_laws,
     layers=(Sequential,),
+    mistakes=SEQUENTIAL_MISTAKES,
+    sizes=tuple(SequentialConfig(2, 1, c, (10, 10), (3, 3), "mean", (2, 2), 10) for c in (1, 2, 4, 8, 16, 32)),
 )
 
 FIVE_LAYER_CNN = Kind(
@@ -235,4 +238,6 @@ FIVE_LAYER_CNN = Kind(
     regimes=("normal", "zeros"),
     laws=_five_layer_laws,
     layers=(FiveLayerCNN,),
+    mistakes=FIVE_LAYER_MISTAKES,
+    sizes=tuple(FiveLayerCNNConfig((3,), maps=(c, 2 * c)) for c in (1, 2, 3, 6, 12, 24)),
 )

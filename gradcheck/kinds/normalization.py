@@ -244,6 +244,7 @@ LAYER_NORM = Kind(
     laws=_layer_norm_laws,
     layers=(LayerNorm,),
     mistakes=LAYER_NORM_MISTAKES,
+    sizes=tuple(LayerNormConfig((8,), (n,)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 RMS_NORM = Kind(
@@ -273,4 +274,5 @@ RMS_NORM = Kind(
     laws=_rms_norm_laws,
     layers=(RMSNorm,),
     mistakes=RMS_NORM_MISTAKES,
+    sizes=tuple(RMSNormConfig((8,), (n,)) for n in (4, 8, 16, 64, 256, 1024)),
 )

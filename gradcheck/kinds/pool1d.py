@@ -64,6 +64,8 @@ _CORNERS = (
     Pool1dConfig(3, 2, (2,), (3,), (2,), ceil_mode=True),  # one alone, larger than the input
 )
 
+_SIZES = tuple(Pool1dConfig(2, c, (16,), (2,), (2,)) for c in (1, 2, 4, 8, 16, 32))
+
 MAX_POOL1D = Kind(
     name="max_pool1d",
     config=Pool1dConfig,
@@ -80,6 +82,7 @@ MAX_POOL1D = Kind(
     laws=max_laws,
     layers=(MaxPool1d,),
     mistakes=MAX_POOLING,
+    sizes=_SIZES,
 )
 
 AVG_POOL1D = Kind(
@@ -96,4 +99,5 @@ AVG_POOL1D = Kind(
     laws=mean_laws(AvgPool1d),
     layers=(AvgPool1d,),
     mistakes=MEAN_POOLING,
+    sizes=_SIZES,
 )

@@ -66,6 +66,8 @@ _CORNERS = (
     Pool2dConfig(3, 2, (2, 5), (3, 2), (2, 2), ceil_mode=True),  # one alone, larger than the input
 )
 
+_SIZES = tuple(Pool2dConfig(2, c, (8, 8), (2, 2), (2, 2)) for c in (1, 2, 4, 8, 16, 32))
+
 MAX_POOL2D = Kind(
     name="max_pool2d",
     config=Pool2dConfig,
@@ -81,6 +83,7 @@ MAX_POOL2D = Kind(
     laws=max_laws,
     layers=(MaxPool2d,),
     mistakes=MAX_POOLING,
+    sizes=_SIZES,
 )
 
 AVG_POOL2D = Kind(
@@ -97,4 +100,5 @@ AVG_POOL2D = Kind(
     laws=mean_laws(AvgPool2d),
     layers=(AvgPool2d,),
     mistakes=MEAN_POOLING,
+    sizes=_SIZES,
 )

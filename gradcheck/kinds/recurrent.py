@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.kind import Kind
+from gradcheck.kinds.mistakes.recurrent import GRU_MISTAKES, LSTM_MISTAKES, RNN_MISTAKES
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject
@@ -186,6 +187,8 @@ RNN_KIND = Kind(
         "tanh hardly moved by x": lambda c, primals: c.nonlinearity == "tanh" and _hardly_moves(c, primals),
     },
     layers=(RNN,),
+    mistakes=RNN_MISTAKES,
+    sizes=tuple(RNNConfig(4, 4, n, n) for n in (2, 4, 8, 16, 32, 64)),
 )
 LSTM_KIND, GRU_KIND = (
     Kind(
@@ -197,10 +200,12 @@ LSTM_KIND, GRU_KIND = (
         build=_build_of(layer),
         conditions={**_conditions(), **_GATES},
         layers=(layer,),
+        mistakes=mistakes,
+        sizes=tuple(RecurrentConfig(4, 4, n, n) for n in (2, 4, 8, 16, 32)),
     )
-    for name, layer in (
-        ("lstm", LSTM),
-        ("gru", GRU),
+    for name, layer, mistakes in (
+        ("lstm", LSTM, LSTM_MISTAKES),
+        ("gru", GRU, GRU_MISTAKES),
     )
 )
 

@@ -119,4 +119,5 @@ RESIDUAL_BLOCK = Kind(
     laws=_laws,
     layers=(ResidualBlock,),
     mistakes=RESIDUAL_MISTAKES,
+    sizes=tuple(ResidualBlockConfig(2, c, c, (6, 6), 1, False) for c in (1, 2, 4, 8, 16)),
 )

@@ -246,6 +246,7 @@ RESHAPE = Kind(
     laws=lambda _: (moves(),),
     layers=(Reshape,),
     mistakes=RESHAPE_MISTAKES,
+    sizes=tuple(ReshapeConfig((2, c, 4, 4), (-1, 16)) for c in (1, 4, 16, 64, 256)),
 )
 
 CONCAT = Kind(
@@ -279,6 +280,7 @@ CONCAT = Kind(
     laws=lambda config: (joins(tuple(config.shapes), config.axis),),
     layers=(Concat,),
     mistakes=CONCAT_MISTAKES,
+    sizes=tuple(ConcatConfig((n, n), (8,), 1) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 ADD = Kind(
@@ -292,6 +294,7 @@ ADD = Kind(
     laws=_add_laws,
     layers=(Add,),
     mistakes=ADD_MISTAKES,
+    sizes=tuple(BroadcastConfig((8, n), (8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
 MULTIPLY = Kind(
@@ -305,6 +308,7 @@ MULTIPLY = Kind(
     laws=_multiply_laws,
     layers=(Multiply,),
     mistakes=MULTIPLY_MISTAKES,
+    sizes=ADD.sizes,
 )
 
 SHAPES = (RESHAPE, CONCAT, ADD, MULTIPLY)

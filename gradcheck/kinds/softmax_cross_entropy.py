@@ -127,4 +127,5 @@ SOFTMAX_CROSS_ENTROPY = Kind(
     laws=lambda _: (rows_sum_to_zero(1),),
     layers=(SoftmaxCrossEntropy,),
     mistakes=SOFTMAX_CROSS_ENTROPY_MISTAKES,
+    sizes=tuple(SoftmaxCrossEntropyConfig(n, tuple(k % n for k in range(8))) for n in (4, 8, 16, 64, 256, 1024)),
 )

@@ -19,4 +19,5 @@ TRUE_CONV2D = Kind(
     laws=CONV2D.laws,
     layers=(TrueConv2d,),
     mistakes=TRUE_CONVOLUTION,
+    sizes=CONV2D.sizes,
 )

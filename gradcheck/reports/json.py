@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from gradcheck.reports.report import VERDICTS, CaseId, Evaluations, Failure, Report, SubjectReport
+from gradcheck.reports.report import VERDICTS, CaseId, Evaluations, Failure, GradientPicture, Report, SubjectReport
 from gradcheck.subject import did_you_mean
 
 SCHEMA = 1
@@ -156,6 +157,7 @@ def _failure_to_dict(failure: Failure) -> dict[str, Any]:
         "cause": failure.cause,
         "explanation": failure.explanation,
         "reproduce": failure.reproduce,
+        **({} if failure.picture is None else {"picture": _plain(asdict(failure.picture))}),
     }
 
 
@@ -317,6 +319,16 @@ _CASE: dict[str, _Reader] = {
     "regime": _optional(_text),
     "seed": _count,
 }
+_PICTURE: dict[str, _Reader] = {
+    "shape": _tuple_of(_count),
+    "axes": _tuple_of(_count),
+    "corner": _tuple_of(_count),
+    "analytic": _tuple_of(_tuple_of(_number)),
+    "numeric": _tuple_of(_tuple_of(_number)),
+    "error_bar": _tuple_of(_tuple_of(_number)),
+    "steps": _tuple_of(_number),
+    "differences": _tuple_of(_number),
+}
 _FAILURE: dict[str, _Reader] = {
     "check": _text,
     "case": lambda value, path: CaseId(**_record(value, path, _CASE)),
@@ -331,6 +343,7 @@ _FAILURE: dict[str, _Reader] = {
     "cause": _optional(_text),
     "explanation": _text,
     "reproduce": _text,
+    "picture": _optional(lambda value, path: GradientPicture(**_record(value, path, _PICTURE))),
 }
 _EVALUATIONS: dict[str, _Reader] = {"forward": _count, "pullback": _count}
 
@@ -349,7 +362,7 @@ _SUBJECT: dict[str, _Reader] = {
     "resolution": _optional(_number),
     "masked": _share,
     "conditions": _mapping(_count),
-    "failures": _tuple_of(lambda value, path: Failure(**_record(value, path, _FAILURE))),
+    "failures": _tuple_of(lambda value, path: _failure(value, path)),
     "notes": _tuple_of(_text),
     "vacuous": _tuple_of(_text),
     "checks": _mapping(_evaluations),
@@ -357,6 +370,12 @@ _SUBJECT: dict[str, _Reader] = {
     "without": _mapping(_text),
     "canaries": _mapping(_outcome),
 }
+
+
+def _failure(value: object, path: str) -> Failure:
+    # Only failures of runs that were asked for pictures have that field.
+    complete = {"picture": None, **value} if isinstance(value, dict) else value
+    return Failure(**_record(complete, path, _FAILURE))
 
 
 def _subject(value: object, path: str) -> SubjectReport:

@@ -51,6 +51,34 @@ class Evaluations:
 
 
 @dataclass(frozen=True)
+class GradientPicture:
+    """The surroundings of the worst entry of a wrong gradient, to be drawn.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the whole gradient.
+    axes : tuple of int
+        The axes shown, rows first: the last two that have more than one entry. A vector has one, a number none.
+    corner : tuple of int
+        Index of the first entry that is shown. Along axes that are not shown it is that of the worst entry.
+    analytic, numeric, error_bar : tuple of tuple of float
+        The values, row by row.
+    steps, differences : tuple of float
+        Steps of the ε-difference, and what it gives for the worst entry with each.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    corner: tuple[int, ...]
+    analytic: tuple[tuple[float, ...], ...]
+    numeric: tuple[tuple[float, ...], ...]
+    error_bar: tuple[tuple[float, ...], ...]
+    steps: tuple[float, ...]
+    differences: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Failure:
     """One thing that is wrong, with its evidence.
 
@@ -79,6 +107,8 @@ class Failure:
         One sentence.
     reproduce : str
         Command or snippet that shows this failure again.
+    picture : GradientPicture or None
+        What to draw of it, where pictures were asked for and there is a worst entry.
     """
 
     check: str
@@ -94,6 +124,7 @@ class Failure:
     sampled: bool = False
     cause: str | None = None
     reproduce: str = ""
+    picture: GradientPicture | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +230,12 @@ class Report:
         from gradcheck.reports.json import report_to_json
 
         return report_to_json(self)
+
+    def to_html(self) -> str:
+        """Return the report as one HTML page, which takes the packages of the extra ``report``."""
+        from gradcheck.reports.html.page import report_to_html
+
+        return report_to_html(self)
 
     def __str__(self) -> str:
         from gradcheck.reports.text import report_to_text

@@ -93,9 +93,9 @@ def checks_to_lines(subject: SubjectReport, width: int = WIDTH) -> list[str]:
 def failure_to_text(name: str, failure: Failure, width: int = WIDTH) -> str:
     """Return one failure of the subject called `name` as a block of labelled lines."""
     fields = {
-        "where": _where(failure),
+        "where": failure_place(failure),
         "analytic": _values(failure),
-        "error": _error(failure),
+        "error": failure_size(failure),
         "finding": failure.explanation,
         "cause": failure.cause or "",
         "case": _case(failure.case),
@@ -260,7 +260,7 @@ def _question(failure: Failure) -> str:
     return f"gradient with respect to `{printable(failure.primal)}`{check}"
 
 
-def _where(failure: Failure) -> str:
+def failure_place(failure: Failure) -> str:
     parts = []
     if failure.index is not None:
         index = ", ".join(str(int(i)) for i in failure.index)
@@ -292,7 +292,7 @@ def _values(failure: Failure) -> str:
     return f"{analytic}      numeric  {numeric}{bar}"
 
 
-def _error(failure: Failure) -> str:
+def failure_size(failure: Failure) -> str:
     if failure.analytic is None or failure.numeric is None:
         return ""
     absolute = abs(failure.analytic - failure.numeric)
@@ -360,7 +360,7 @@ def _to_place(value: float, place: int, top: int) -> str:
     """`value` down to the decimal place 10**place; in powers of ten where the larger of the pair (10**top) needs it."""
     if value == 0:
         return "0" if not -4 <= top < 7 else f"{0:.{max(0, -place)}f}"
-    if -4 <= top < 7 and _magnitude(abs(value)) >= place:
+    if -4 <= top < 7 and _magnitude(abs(value)) > place:
         return f"{value:.{max(0, -place)}f}"
     return _tidy(f"{value:.{max(1, _magnitude(abs(value)) - place)}e}")
 

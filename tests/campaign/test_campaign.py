@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 import gradcheck
-from gradcheck.campaign import Options, run
+from gradcheck.campaign import Options, explain_case, run
 from gradcheck.cases import corner_cases
 from gradcheck.execution.judge import check_case
 from gradcheck.kinds import KINDS
@@ -293,7 +293,8 @@ def test_the_command_of_a_failure_runs_it_again():
     case = suite.case(read["config"], read["regime"], read["seed"])
     assert read["kind"] == "conv2d"
     assert case.id == failure.case
-    again = check_case(suite, case, "float32", Options().settings)
+    options = Options(dtype="float32")
+    again = explain_case(check_case(suite, case, "float32", options.settings), suite, case, options)
     assert again.verdict == "failed"
     assert again.failures[0] == failure
 

@@ -173,7 +173,7 @@ def test_an_interrupt_ends_in_one_line(command: Command, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("words", "fragment"),
     [
-        ("", "expected a command among verify, replay, self-test, kinds, got none"),
+        ("", "expected a command among verify, replay, self-test, kinds, time, study, got none"),
         ("verfy", "got 'verfy'; did you mean 'verify'?"),
         ("layers.py", "got 'layers.py'; did you mean 'gradcheck verify layers.py'?"),
         ("--versoin", "got '--versoin'; did you mean '--version'?"),

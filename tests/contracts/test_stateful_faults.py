@@ -169,7 +169,7 @@ FAULTS = [
     ),
     (165, ZeroInsideBackward, {"accumulates"}, "overwrites it: the array held 1 before"),
     (166, BiasAccumulatesWeightOverwrites, {"accumulates"}, "the gradient of 'w' is declared to be added"),
-    (167, AccumulatesDouble, {"gradient"}, "analytic = 2 × numeric in every entry"),
+    (167, AccumulatesDouble, {"gradient"}, "the gradient is twice the right one"),
     (168, RebindsGradient, {"rebound"}, "the gradient of 'w' is declared to stay in one array"),
     (169, AddsToBufferOfX, {"accumulates"}, "a second pullback adds its gradient of 'x'"),
     (170, ReturnsSameBuffer, {"overwritten"}, "the gradient of 'x' that one call returned was overwritten"),

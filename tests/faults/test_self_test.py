@@ -130,6 +130,17 @@ def test_what_is_altered_is_right_as_long_as_nothing_is(name):
             np.testing.assert_allclose(gradient, question.gradients[primal], rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_eval", "group_norm", "instance_norm"])
+def test_gamma_can_lose_all_places_but_the_first(name):
+    (mistake,) = (mistake for mistake in KINDS[name].mistakes if mistake.slug == "gamma-first-place-only")
+    for q in questions(name):
+        if "gamma" in q.primals and np.abs(q.primals["gamma"]).min() > 0:
+            gamma, beta = (q.primals[k].reshape(1, -1, *(1,) * (q.outputs.ndim - 2)) for k in ("gamma", "beta"))
+            first = (..., *(0,) * (q.outputs.ndim - 2))
+            due = (q.cotangent * (q.outputs - beta) / gamma)[first].sum(axis=0)
+            np.testing.assert_allclose(mistake.gradients(q)["gamma"], due, rtol=1e-6, atol=1e-9)
+
+
 def test_a_planted_subject_is_right_where_the_mistake_does_not_apply():
     nowhere = Mistake("nowhere", "wrong nowhere", lambda q: {"x": 2 * q.gradients["x"]}, lambda config, primals: False)
     case = next(corner_cases(suite("affine"), 0))

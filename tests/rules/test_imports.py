@@ -24,8 +24,28 @@ ALLOWED = {
     "cases": {"adapters", "kinds", "suite"},
     "check": {"checks", "reports", "subject"},
     "checks": {"numeric", "reports", "subject"},
-    "cli": {"execution", "gradcheck", "kinds", "reports", "self_test", "subject", "suite", "targets"},
-    "execution": {"check", "checks", "kinds", "reports", "sentences", "subject", "suite", "targets"},
+    "cli": {
+        "cli_crew",
+        "cli_study",
+        "cli_time",
+        "command",
+        "gradcheck",
+        "kinds",
+        "reports",
+        "self_test",
+        "subject",
+        "suite",
+        "targets",
+    },
+    "cli_crew": {"command", "execution", "reports", "targets"},
+    "cli_study": {"command", "reports"},
+    "cli_time": {"command", "reports", "targets"},
+    "command": {"reports", "subject", "targets"},
+    "diagnosis": {"checks", "faults", "numeric", "reports", "subject"},
+    "execution": {
+        *("cases", "check", "checks", "diagnosis", "kinds", "reports", "sentences", "subject", "suite", "targets"),
+        "witnesses",
+    },
     "faults": {"subject"},
     "kinds": {"adapters", "faults", "reference_layers", "reports", "sentences", "strategies", "subject", "suite"},
     "numeric": set(),
@@ -34,19 +54,26 @@ ALLOWED = {
     "self_test": {"cases", "checks", "execution", "faults", "kinds", "numeric", "reports", "subject", "suite"},
     "sentences": set(),
     "strategies": {"numeric"},
+    "study": {"check", "checks", "numeric", "reports", "sentences", "subject", "suite", "timing"},
     "subject": set(),
     "suite": {"kinds", "reports", "sentences", "subject"},
     "targets": {"kinds", "sentences", "subject", "suite"},
+    "timing": {"cases", "check", "checks", "numeric", "reports", "sentences", "subject", "suite"},
+    "witnesses": {"diagnosis", "kinds", "subject", "suite"},
 }
 #: Rooms that its functions may import beside those, when they are called.
 LATER = {
     "__main__": {"cli"},
-    "check": {"adapters", "campaign", "suite"},
+    "check": {"adapters", "campaign", "execution", "suite"},
     "cli": {"campaign", "checks", "execution"},
-    "pytest_plugin": {"gradcheck"},  # for the version alone
+    "cli_crew": {"campaign"},
+    "cli_study": {"study"},
+    "cli_time": {"kinds", "suite", "timing"},
+    "pytest_plugin": {"gradcheck", "timing"},  # the first for the version alone
     "execution": {"gradcheck"},  # for the version alone
     "reports": {"gradcheck"},  # for the version alone
     "suite": {"adapters"},
+    "timing": {"gradcheck"},  # for the version alone
 }
 #: Room -> the modules alone of another room that it may import.
 MODULES = {
@@ -55,6 +82,10 @@ MODULES = {
     ("canaries", "checks"): {"gradcheck.checks.stages"},
     ("campaign", "checks"): {"gradcheck.checks.stages"},
     ("execution", "checks"): {"gradcheck.checks.stages"},
+    ("diagnosis", "checks"): {"gradcheck.checks.probe"},
+    ("diagnosis", "numeric"): {"gradcheck.numeric.function", "gradcheck.numeric.space"},
+    ("diagnosis", "reports"): {"gradcheck.reports.report"},
+    ("witnesses", "diagnosis"): {"gradcheck.diagnosis.exhibit"},
     ("cli", "checks"): {"gradcheck.checks.stages"},
     ("pytest_plugin", "checks"): {"gradcheck.checks.stages"},
     ("kinds", "reports"): {"gradcheck.reports.report"},
@@ -63,19 +94,28 @@ MODULES = {
     ("self_test", "numeric"): {"gradcheck.numeric.plain"},
     ("self_test", "reports"): {"gradcheck.reports.json", "gradcheck.reports.report"},
     ("strategies", "numeric"): {"gradcheck.numeric.layouts"},
+    ("study", "checks"): {"gradcheck.checks.probe", "gradcheck.checks.stages"},
     ("suite", "reports"): {"gradcheck.reports.report"},
+    ("timing", "checks"): {"gradcheck.checks.stages"},
+    ("timing", "numeric"): {"gradcheck.numeric.plain", "gradcheck.numeric.precision"},
     ("__init__", "numeric"): {"gradcheck.numeric.plain"},
     ("__init__", "reports"): {"gradcheck.reports.report"},
 }
 #: Room -> foreign packages beyond NumPy that it may import, and whether that may be while it is being imported.
 FOREIGN = {
     "cli": {"click": True, "rich": True},
-    "cases": {"hypothesis": False},
     "campaign": {"hypothesis": False},
+    "cases": {"hypothesis": False},
+    "cli_crew": {"click": True},
+    "cli_study": {"click": True, "rich": True},
+    "cli_time": {"click": True, "rich": True},
+    "command": {"click": True, "rich": True},
     "kinds": {"hypothesis": False},
+    "reports": {"jinja2": False, "matplotlib": False},
     "pytest_plugin": {"_gradcheck_pytest": True, "hypothesis": False, "pytest": True},
     "strategies": {"hypothesis": False},
     "suite": {"hypothesis": False},
+    "timing": {"hypothesis": False},
 }
 
 

@@ -65,7 +65,8 @@ def _unequal(session: Session, question: _Question, factor: float) -> Violation 
     part = found.part
     size = float(np.abs(due[part.slice]).max()) or 1.0
     lower = _lower_precision(session, float(np.abs(seen - due)[part.slice].max()) / size)
-    if lower is None:
+    # A small term that does not depend on the cotangent, such as weight decay, is no rounding.
+    if lower is None or _of_zero(session)[part.slice].any():
         return session.violation(
             found,
             f"the pullback is not linear in its cotangent: it makes of {combination} another gradient of "
@@ -93,17 +94,19 @@ def _lower_precision(session: Session, relative: float) -> Precision | None:
 
 def zero_for_zero(session: Session) -> Iterator[Violation]:
     """The cotangent zero is pulled back to zero."""
-    linearization = session.linearization
-    gradients = linearization.pull(linearization.form.cotangent(np.zeros(session.form.size)))
-    found: Mismatch | None = session.mismatch(
-        session.space, session.space.join(gradients), np.zeros(session.space.size), None
-    )
+    found: Mismatch | None = session.mismatch(session.space, _of_zero(session), np.zeros(session.space.size), None)
     if found is not None:
         yield session.violation(
             found,
             f"the cotangent zero is pulled back to a gradient of {found.name!r} that is not zero: {found}; a term does "
             f"not depend on the cotangent",
         )
+
+
+def _of_zero(session: Session) -> Vector:
+    """Return the gradient for the cotangent zero."""
+    linearization = session.linearization
+    return session.space.join(linearization.pull(linearization.form.cotangent(np.zeros(session.form.size))))
 
 
 LINEAR_IN_COTANGENT = Contract("linear-in-cotangent", "pullbacks are linear in the cotangent", linear_in_cotangent)

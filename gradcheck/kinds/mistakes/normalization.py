@@ -205,6 +205,34 @@ def _scale_mistakes(look: _Look) -> tuple[Mistake, ...]:
     )
 
 
+def _gamma_of(kept: Callable[[Array], tuple[Any, ...]]) -> Callable[[Question], Arrays]:
+    """Return the mistake to use only a part of the upstream gradient for gamma, whose gradient is a sum over it."""
+
+    def gradients(question: Question) -> Arrays:
+        g, index = np.asarray(question.cotangent), kept(question.cotangent)
+        part = np.zeros_like(g)
+        part[index] = g[index]
+        return {"gamma": question.altered(cotangent=part)["gamma"]} if "gamma" in question.primals else {}
+
+    return gradients
+
+
+def _first_place(g: Array) -> tuple[Any, ...]:
+    return (..., *(0,) * (g.ndim - 2))
+
+
+_GAMMA_PER_CHANNEL = (
+    Mistake(
+        "gamma-first-sample-only",
+        "the gradient of gamma is that of the first sample alone",
+        _gamma_of(lambda _: (0,)),
+    ),
+    Mistake(
+        "gamma-first-place-only", "the gradient of gamma is that of the first place alone", _gamma_of(_first_place)
+    ),
+)
+
+
 def _ones(question: Question) -> Array:
     return np.ones(question.outputs.shape)
 
@@ -304,6 +332,7 @@ def _has_places(config: Any, _: Arrays) -> bool:
 BATCH_NORM_MISTAKES = (
     *_norm_mistakes(_per_channel),
     Mistake("as-instance-norm", "samples are normalised one by one", _input(_per_instance, _right), _has_places),
+    *_GAMMA_PER_CHANNEL,
     *bias_mistakes(1, "beta"),
 )
 GROUP_NORM_MISTAKES = (
@@ -311,12 +340,14 @@ GROUP_NORM_MISTAKES = (
     Mistake("groups-interleaved", "channel c is taken to be in group c mod groups", _input(_wrong_groups, _right)),
     Mistake("as-layer-norm", "all groups are normalised together", _input(_whole_sample, _right)),
     Mistake("as-instance-norm", "every channel is normalised by itself", _input(_per_instance, _right)),
+    *_GAMMA_PER_CHANNEL,
     *bias_mistakes(1, "beta"),
 )
 INSTANCE_NORM_MISTAKES = (
     *_norm_mistakes(_per_instance),
     Mistake("as-batch-norm", "the samples are normalised together", _input(_per_channel, _right)),
     Mistake("as-layer-norm", "the channels are normalised together", _input(_whole_sample, _right)),
+    *_GAMMA_PER_CHANNEL,
     *bias_mistakes(1, "beta"),
 )
 
@@ -381,6 +412,7 @@ EVALUATION_MISTAKES = (
     Mistake("gamma-missing", "gamma is left out", _without_gamma),
     Mistake("slope-twice", "gamma and the deviation are applied twice", _slope_twice),
     *_scale_mistakes(_per_channel),
+    *_GAMMA_PER_CHANNEL,
     *bias_mistakes(1, "beta"),
 )
 

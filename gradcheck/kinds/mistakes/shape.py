@@ -51,6 +51,13 @@ def _order_rolled(question: Question) -> Arrays:
     return _split(question, (*names[1:], names[0]))
 
 
+def _sizes_exchanged(question: Question) -> Arrays:
+    """Cut the upstream gradient as if the inputs' sizes came in reverse."""
+    axis = question.config.axis % np.ndim(question.cotangent)
+    parts = np.split(question.cotangent, np.cumsum(question.config.sizes[::-1])[:-1], axis=axis)
+    return dict(zip(question.primals, parts, strict=True))
+
+
 def _first_part_for_all(question: Question) -> Arrays:
     """Take every part from the beginning."""
     axis = question.config.axis % np.ndim(question.cotangent)
@@ -63,6 +70,7 @@ def _first_part_for_all(question: Question) -> Arrays:
 CONCAT_MISTAKES = (
     Mistake("parts-reversed", "the parts go to the inputs in reverse", _sizes_reversed),
     Mistake("parts-rolled", "every input receives the part of the next", _order_rolled),
+    Mistake("sizes-exchanged", "the upstream gradient is cut as if the sizes came in reverse", _sizes_exchanged),
     Mistake("offset-missing", "every part is taken from the beginning", _first_part_for_all),
 )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from gradcheck.faults.mistake import Mistake
+from gradcheck.faults.mistake import Mistake, Question
 from gradcheck.subject import Array
 
 
@@ -131,5 +131,21 @@ def geometry_mistakes(pulled: Callable[..., Any], *without: str, overlap: bool =
     """Return the mistakes of a layer with windows; ``pulled(change, question)`` answers with changed axes."""
     changes = (*GEOMETRY, *([OVERLAP] if overlap else []))
     return tuple(
-        Mistake(slug, sentence, partial(pulled, change)) for slug, sentence, change in changes if slug not in without
+        Mistake(slug, sentence, partial(pulled, change), parameters=partial(_numbers, change))
+        for slug, sentence, change in changes
+        if slug not in without
     )
+
+
+def _numbers(change: Change, question: Question) -> str:
+    """Return the numbers of the windows that the backward pass used, and those of the forward."""
+    x, y = np.shape(question.primals["x"]), np.shape(question.outputs)
+    right = axes_of(question.config, x[2:], y[2:])
+    used = change(right)
+    told = [
+        f"{word} {tuple(getattr(axis, name) for axis in used)} where the forward has "
+        f"{tuple(getattr(axis, name) for axis in right)}"
+        for name, word in (("stride", "stride"), ("dilation", "dilation"), ("before", "padding"))
+        if any(getattr(one, name) != getattr(other, name) for one, other in zip(used, right, strict=True))
+    ]
+    return f"it is that of windows with {', '.join(told)}" if told else ""

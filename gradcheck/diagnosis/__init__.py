@@ -1,0 +1,1 @@
+"""Which explanation fits a wrong gradient: asked only when something failed."""

@@ -1,0 +1,211 @@
+"""Where an error lives, for the errors that nothing explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from gradcheck.diagnosis.exhibit import Exhibit
+from gradcheck.subject import Array
+
+#: A set of entries is where the error lives if it holds (and is held by) nearly all that is wrong.
+_FITS = 0.95
+_EVERYWHERE = "in every entry"
+#: A factor is worth telling if it leaves no more than this share of the gradient, and of what it makes of it.
+_NEAR = 0.5
+#: So many indices of wrong entries are told.
+_TOLD = 4
+#: What is left over of a pattern, as a share of the largest entry.
+_LEFT = 1e-4
+
+
+def describe(primal: str, exhibits: Sequence[Exhibit]) -> str:
+    """Return where the gradient of one primal is wrong, and which factor comes nearest.
+
+    Parameters
+    ----------
+    primal : str
+    exhibits : sequence of Exhibit
+        The failing case first.
+    """
+    wrong = [one for one in exhibits if primal in one.wrong and _is_like(one, exhibits[0], primal)]
+    told = [_place(primal, wrong), _pattern(primal, wrong), _factor(primal, wrong)] if wrong else []
+    told.append(_company(primal, exhibits))
+    return "; ".join(clause for clause in told if clause)
+
+
+def _is_like(exhibit: Exhibit, first: Exhibit, primal: str) -> bool:
+    """Whether a gradient has its shape, and as many axes as in the failing case."""
+    shape = exhibit.right[primal].shape
+    return exhibit.answers[primal].shape == shape and len(shape) == first.right[primal].ndim
+
+
+def _place(primal: str, exhibits: Sequence[Exhibit]) -> str:
+    """Return the smallest named set of entries that holds the error."""
+    largest = max(exhibits, key=lambda one: one.right[primal].size)
+    if largest.right[primal].size < 2:
+        return ""
+    for name, members in _sets(largest, primal):
+        if members(largest).all() and name != _EVERYWHERE:
+            continue
+        if _score(primal, exhibits, members) >= _FITS:
+            return f"the error lies {name}{_value_there(primal, exhibits, members)}"
+    return _indices(primal, exhibits[0])
+
+
+def _indices(primal: str, exhibit: Exhibit) -> str:
+    """Return where the error lies in one case: at some indices along one axis, or else at which entries."""
+    error = _wrong_entries(exhibit, primal)
+    moved = error | _unmoved(exhibit, primal) | ~np.isfinite(exhibit.right[primal])
+    if moved.all():
+        return f"the error lies {_EVERYWHERE} here"
+    for axis in range(error.ndim):
+        others = tuple(k for k in range(error.ndim) if k != axis)
+        along = error.any(axis=others)
+        if not along.all() and np.compress(along, moved, axis).all():
+            return f"the error lies at {_listed(np.flatnonzero(along))} of {along.size} along axis {axis}"
+    places = ["[" + ", ".join(map(str, index)) + "]" for index in np.argwhere(error)[:_TOLD].tolist()]
+    more = ", …" if error.sum() > _TOLD else ""
+    return f"the error lies in {int(error.sum())} of {error.size} entries: {', '.join(places)}{more}"
+
+
+def _listed(indices: Array) -> str:
+    """Return indices as a range where they are one, the first few of them otherwise."""
+    first, last = int(indices[0]), int(indices[-1])
+    if indices.size == 1:
+        return f"index {first}"
+    if last - first + 1 == indices.size:
+        return f"the indices {first} to {last}"
+    return f"the indices {', '.join(map(str, indices[:_TOLD].tolist()))}{', …' if indices.size > _TOLD else ''}"
+
+
+def _pattern(primal: str, exhibits: Sequence[Exhibit]) -> str:
+    """Return along which axis the error, or the factor, is the same in every case."""
+    if not any(one.answers[primal].any() for one in exhibits):
+        return ""
+    rank = exhibits[0].right[primal].ndim
+    for axis in range(rank if rank > 1 else 0):
+        if all(_is_same_along(one, primal, axis, _ratio) for one in exhibits):
+            return f"what it is multiplied by is the same along axis {axis}"
+        if all(_is_same_along(one, primal, axis, _difference) for one in exhibits):
+            return f"what is added to it is the same along axis {axis}"
+    return ""
+
+
+def _is_same_along(exhibit: Exhibit, primal: str, axis: int, term: Callable[[Array, Array, int], Array]) -> bool:
+    """Whether a term that has one entry along an axis makes the answer of the right gradient."""
+    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    if right.ndim <= axis or right.shape[axis] < 3 or not (np.isfinite(answer) & np.isfinite(right)).all():
+        return False
+    left = np.abs(answer - term(answer, right, axis))
+    return bool(left.max() <= _LEFT * np.abs(answer).max())
+
+
+def _ratio(answer: Array, right: Array, axis: int) -> Array:
+    energy = np.sum(right**2, axis=axis, keepdims=True)
+    ratio = np.sum(answer * right, axis=axis, keepdims=True) / np.where(energy == 0, 1.0, energy)
+    return np.asarray(ratio * right)
+
+
+def _difference(answer: Array, right: Array, axis: int) -> Array:
+    return np.asarray(right + np.mean(answer - right, axis=axis, keepdims=True))
+
+
+def _sets(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, Callable[[Exhibit], Array]]]:
+    """Yield sets of entries with their names, the narrowest first."""
+    rank = exhibit.right[primal].ndim
+    for axis in range(rank):
+        yield f"in the first entry along axis {axis}", _ends(primal, (axis,), first=True)
+        yield f"in the last entry along axis {axis}", _ends(primal, (axis,), last=True)
+        yield f"in the first and the last entry along axis {axis}", _ends(primal, (axis,), first=True, last=True)
+    if rank > 2:
+        yield "along the border of each map", _ends(primal, tuple(range(2, rank)), first=True, last=True)
+    yield f"where `{primal}` is zero", lambda e: e.question.primals[primal] == 0
+    yield "where the right gradient is zero", lambda e: e.right[primal] == 0
+    yield "where the right gradient is negative", lambda e: e.right[primal] < 0
+    yield "where the right gradient is positive", lambda e: e.right[primal] > 0
+    yield f"where `{primal}` is negative", lambda e: e.question.primals[primal] < 0
+    yield f"where `{primal}` is positive", lambda e: e.question.primals[primal] > 0
+    for axis in range(rank):
+        yield f"in all but the first entry along axis {axis}", _but(_ends(primal, (axis,), first=True))
+        yield f"in all but the last entry along axis {axis}", _but(_ends(primal, (axis,), last=True))
+    yield _EVERYWHERE, lambda e: np.ones(e.right[primal].shape, bool)
+
+
+def _ends(primal: str, axes: tuple[int, ...], *, first: bool = False, last: bool = False) -> Callable[[Exhibit], Array]:
+    def members(exhibit: Exhibit) -> Array:
+        chosen = np.zeros(exhibit.right[primal].shape, bool)
+        for axis in axes:
+            along = np.moveaxis(chosen, axis, 0)
+            if first:
+                along[0] = True
+            if last:
+                along[-1] = True
+        return chosen
+
+    return members
+
+
+def _but(members: Callable[[Exhibit], Array]) -> Callable[[Exhibit], Array]:
+    return lambda exhibit: np.logical_not(members(exhibit))
+
+
+def _score(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Exhibit], Array]) -> float:
+    """Return the F1 score of a set against all entries that are wrong; 0 where an entry beside it is wrong."""
+    hits = named = wrong = 0
+    for one in exhibits:
+        error, chosen = _wrong_entries(one, primal), members(one)
+        hits += int((error & chosen).sum())
+        named += int((chosen & ~_unmoved(one, primal)).sum())
+        wrong += int(error.sum())
+    return 2 * hits / (named + wrong) if hits == wrong > 0 else 0.0
+
+
+def _wrong_entries(exhibit: Exhibit, primal: str) -> Array:
+    return exhibit.differing(exhibit.answers[primal], exhibit.right[primal])
+
+
+def _unmoved(exhibit: Exhibit, primal: str) -> Array:
+    """Return the entries that are right because they are zero, as those of a dead unit: they tell nothing."""
+    return np.asarray((exhibit.right[primal] == 0) & (exhibit.answers[primal] == 0))
+
+
+def _value_there(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Exhibit], Array]) -> str:
+    values = np.concatenate([one.answers[primal][members(one) & _wrong_entries(one, primal)] for one in exhibits])
+    if not np.isfinite(values).any():
+        return ", which is not finite there"
+    if not values.any():
+        return ", which is zero there"
+    return ""
+
+
+def _factor(primal: str, exhibits: Sequence[Exhibit]) -> str:
+    """Return the factor that comes nearest in the largest case, and what it leaves."""
+    exhibit = max(exhibits, key=lambda one: one.right[primal].size)
+    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    known = np.isfinite(answer) & np.isfinite(right)
+    energy = float(np.sum(right[known] ** 2))
+    if not energy or known.sum() < 2 or not answer[known].any():
+        return ""
+    factor = float(np.sum(answer[known] * right[known])) / energy
+    left = float(np.sqrt(np.sum((answer[known] - factor * right[known]) ** 2) / energy))
+    if left > _NEAR * min(1.0, abs(factor)):
+        return ""
+    share = f"{left:.1%}" if left >= 1e-3 else f"{left:.1g}"
+    if abs(factor - 1) < _LEFT:
+        return f"what is wrong comes to {share} of the gradient"
+    return f"{factor:.3g} times the right gradient comes nearest and leaves {share} of it"
+
+
+def _company(primal: str, exhibits: Sequence[Exhibit]) -> str:
+    """Return which other gradients are right."""
+    others = [name for name in exhibits[0].right if name != primal]
+    right = [name for name in others if not any(name in one.wrong for one in exhibits)]
+    if not others or not right:
+        return ""
+    return (
+        f"the gradient of {' and '.join(f'`{name}`' for name in right)} is right"
+        if len(right) < 4
+        else ("all other gradients are right" if len(right) == len(others) else "")
+    )

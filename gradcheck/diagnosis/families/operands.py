@@ -1,0 +1,79 @@
+"""Gradients made with another operand than the forward's: another array, ones, a parameter that was updated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from gradcheck.diagnosis.arrays import ratio_of
+from gradcheck.diagnosis.exhibit import Exhibit
+from gradcheck.diagnosis.hypothesis import OPERAND, Hypothesis, plainly
+from gradcheck.subject import Array
+
+#: How far a parameter is moved to see what an update of it does.
+_TRIAL = 0.125
+
+
+def operands(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:  # noqa: ARG001 - every family's form
+    """Yield the gradients at points where another array stands in the place of one."""
+    question = exhibit.question
+    for taken, array in question.primals.items():
+        for other, candidate in question.primals.items():
+            if other != taken and candidate.shape == array.shape:
+                told = f"`{other}` is used where `{taken}` should be"
+                yield _instead(f"{other}-for-{taken}", told, taken, partial(_primal, name=other))
+        if not isinstance(question.outputs, tuple) and np.shape(question.outputs) == array.shape:
+            told = f"the output is used where `{taken}` should be"
+            yield _instead(f"output-for-{taken}", told, taken, _output)
+        yield _instead(f"{taken}-as-ones", f"`{taken}` is taken as ones", taken, partial(_ones, name=taken))
+        told = f"`{taken}` is taken with the opposite sign"
+        yield _instead(f"{taken}-negated", told, taken, partial(_negated, name=taken))
+
+
+def updates(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+    """Yield that a parameter was updated before the gradient was made, with the rate that this took."""
+    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    for taken in exhibit.right:
+        moved = _updated(exhibit, primal, taken, _TRIAL) if taken != primal else None
+        if moved is None or answer.shape != right.shape:
+            continue
+        steps = ratio_of(answer - right, moved - right)
+        if steps is not None:
+            rate = steps * _TRIAL
+            told = f"`{taken}` was updated, at a rate of {rate:.4g}, before the gradient of `{primal}` was made"
+            predict = partial(_updated, taken=taken, rate=rate)
+            yield Hypothesis(f"{taken}-already-updated", OPERAND, plainly(told), predict)
+
+
+def _primal(exhibit: Exhibit, name: str) -> Array:
+    return exhibit.question.primals[name]
+
+
+def _output(exhibit: Exhibit) -> Array:
+    return np.asarray(exhibit.question.outputs)
+
+
+def _ones(exhibit: Exhibit, name: str) -> Array:
+    return np.ones_like(exhibit.question.primals[name])
+
+
+def _negated(exhibit: Exhibit, name: str) -> Array:
+    return -exhibit.question.primals[name]
+
+
+def _instead(slug: str, sentence: str, taken: str, other: Callable[[Exhibit], Array]) -> Hypothesis:
+    def predict(exhibit: Exhibit, primal: str) -> Array | None:
+        array = other(exhibit)
+        fits = array.shape == exhibit.question.primals[taken].shape
+        return exhibit.altered(primal, **{taken: np.array(array)}) if fits else None
+
+    return Hypothesis(slug, OPERAND, plainly(sentence), predict)
+
+
+def _updated(exhibit: Exhibit, primal: str, taken: str, rate: float) -> Array | None:
+    gradient = exhibit.right[taken]
+    if not np.isfinite(gradient).all():
+        return None
+    return exhibit.altered(primal, **{taken: exhibit.question.primals[taken] - rate * gradient})

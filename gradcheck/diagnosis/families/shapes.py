@@ -1,0 +1,40 @@
+"""Gradients of a wrong shape, with the right numbers in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradcheck.diagnosis.exhibit import Exhibit
+from gradcheck.diagnosis.hypothesis import OPERAND, ORIENTATION, Hypothesis, plainly
+from gradcheck.subject import Array
+
+
+def shapes(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+    """Yield that a sum is missing, or that the shape alone is wrong."""
+    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    if answer.shape == right.shape:
+        return
+    more = answer.ndim - right.ndim
+    if more > 0 and answer.shape[more:] == right.shape:
+        axes = "axis" if more == 1 else f"{more} axes"
+        yield Hypothesis("not-summed", OPERAND, plainly(f"the gradient is not summed over the first {axes}"), _unsummed)
+    if answer.size == right.size:
+        told = f"the gradient has shape {answer.shape} instead of {right.shape}, with the right numbers in it"
+        yield Hypothesis("wrong-shape", ORIENTATION, plainly(told), _reshaped)
+
+
+def _unsummed(exhibit: Exhibit, primal: str) -> Array | None:
+    """Return the answer itself where its sum is the right gradient."""
+    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    more = answer.ndim - right.ndim
+    several = more > 0 and answer.size > right.size
+    is_it = several and exhibit.same(np.asarray(answer.sum(axis=tuple(range(more)))), right, primal)
+    return answer if is_it else None
+
+
+def _reshaped(exhibit: Exhibit, primal: str) -> Array | None:
+    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    is_it = answer.size == right.size and exhibit.same(answer.reshape(right.shape), right, primal)
+    return right.reshape(answer.shape) if is_it else None

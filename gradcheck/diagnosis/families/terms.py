@@ -1,0 +1,48 @@
+"""Gradients with a term too many, or to each entry of which something was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from gradcheck.diagnosis.arrays import array_called, arrays_called, called, ratio_of, slug_of
+from gradcheck.diagnosis.exhibit import Exhibit
+from gradcheck.diagnosis.hypothesis import PATTERN, Hypothesis, plainly, turned
+from gradcheck.subject import Array
+
+
+def terms(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+    """Yield that a multiple of an array is added, as weight decay is."""
+    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    for name in arrays_called(exhibit):
+        array = array_called(exhibit, name)
+        if array is None or not array.shape == right.shape == answer.shape:
+            continue
+        factor = ratio_of(answer - right, array)
+        if factor is not None:
+            decay = ": weight decay, which is no part of the gradient" if name == primal else ""
+            told = f"{factor:.4g} times {called(name)} is added to the gradient{decay}"
+            yield Hypothesis(f"adds-{slug_of(name)}", PATTERN, plainly(told), partial(_added, name=name, factor=factor))
+
+
+def functions(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+    """Yield what may have been done to each entry of the gradient."""
+    answer = exhibit.answers[primal]
+    limit = float(np.abs(answer[np.isfinite(answer)]).max(initial=0.0))
+    clip = partial(np.clip, a_min=-limit, a_max=limit)
+    yield turned("clipped", PATTERN, f"the gradient is clipped at ±{limit:.4g}", clip)
+    yield turned("without-sign", PATTERN, "the gradient lacks its sign", np.abs)
+    yield turned("sign-alone", PATTERN, "only the sign of the gradient is left", np.sign)
+    yield turned("squared", PATTERN, "every entry of the gradient is squared", np.square)
+    yield turned("normalised", PATTERN, "the gradient is divided by its norm", _normalised)
+
+
+def _added(exhibit: Exhibit, primal: str, name: str, factor: float) -> Array | None:
+    term, right = array_called(exhibit, name), exhibit.right[primal]
+    return None if term is None or term.shape != right.shape else right + factor * term
+
+
+def _normalised(gradient: Array) -> Array:
+    return np.asarray(gradient / np.linalg.norm(gradient))

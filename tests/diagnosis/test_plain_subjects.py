@@ -1,0 +1,230 @@
+"""Subjects without a kind: mistakes of which the right explanation is known."""
+
+import numpy as np
+import pytest
+from support.plain_layers import SHAPES, affine, attention, conv, cross_entropy, layer_norm, lstm_cell, plain_subject
+from support.windows import Windows, average_pool, convolution
+
+import gradcheck
+from gradcheck.diagnosis.explain import diagnose
+from gradcheck.subject import Trait
+from gradcheck.witnesses import subject_draws
+
+
+def spoiled(layer, primal, change):
+    """Return a layer of which one gradient is ``change(primals, gradients, cotangent)``."""
+
+    def vjp(primals):
+        outputs, pullback = layer(primals)
+
+        def mistaken(cotangent):
+            right = pullback(cotangent)
+            return {**right, primal: change(primals, right, cotangent)}
+
+        return outputs, mistaken
+
+    return vjp
+
+
+def told(subject):
+    """Return slug and sentence of the causes of the failures of a subject, by primal."""
+    causes = diagnose(subject_draws(subject, 0)).causes
+    return {primal: cause.slug for primal, cause in causes.items()}, " ".join(c.sentence for c in causes.values())
+
+
+def causes(subject):
+    """Return the causes alone."""
+    return told(subject)[0]
+
+
+#: Layer, primal, what its gradient becomes, the cause, and a part of what is told.
+KNOWN = {
+    "half": (affine, "w", lambda p, d, g: d["w"] / 2, "scale:1/2", "half"),
+    "no mean": (cross_entropy, "x", lambda p, d, g: 7 * d["x"], "scale:N", "a factor of 7 here"),
+    "mean over the batch": (affine, "w", lambda p, d, g: d["w"] / 5, "scale:1/N", "the number N of samples"),
+    "unbiased": (affine, "w", lambda p, d, g: d["w"] * 5 / 4, "scale:N/(N − 1)", "N/(N − 1)"),
+    "no root of the size": (attention, "q", lambda p, d, g: d["q"] * 3**0.5, "scale:√q.shape[1]", "1.732"),
+    "a number without a name": (affine, "w", lambda p, d, g: 0.7 * d["w"], "scale:0.7", "0.7 times the right one"),
+    "weight decay": (affine, "w", lambda p, d, g: d["w"] + 0.01 * p["w"], "adds-w", "0.01 times `w`"),
+    "clipped": (affine, "w", lambda p, d, g: np.clip(d["w"], -1, 1), "clipped", "at ±1"),
+    "divided by its norm": (affine, "w", lambda p, d, g: d["w"] / np.linalg.norm(d["w"]), "normalised", "norm"),
+    "without sign": (affine, "w", lambda p, d, g: np.abs(d["w"]), "without-sign", "sign"),
+    "updated": (affine, "x", lambda p, d, g: g @ (p["w"] - 0.05 * d["w"]).T, "w-already-updated", "a rate of 0.05"),
+    "not summed": (affine, "b", lambda p, d, g: g, "not-summed", "first axis"),
+    "a shape with an axis more": (affine, "b", lambda p, d, g: d["b"][None], "wrong-shape", "shape (1, 4)"),
+    "two rows": (affine, "b", lambda p, d, g: g[:2].sum(0), "half-batch", "first half"),
+    "no first row": (affine, "b", lambda p, d, g: g[1:].sum(0), "sample-left-out", "first row"),
+    "last place alone": (conv, "b", lambda p, d, g: g[..., -1].sum((0, 2)), "upstream-axis-3:last-alone", "axis 3"),
+    "odd rows alone": (affine, "b", lambda p, d, g: g[1::2].sum(0), "upstream-axis-0:odd-alone", "second of every two"),
+    "no upstream": (affine, "b", lambda p, d, g: np.full(4, 5.0), "upstream-ignored", "ones"),
+    "flipped": (affine, "w", lambda p, d, g: d["w"][::-1], "flipped-first", "first axis"),
+    "flipped twice": (affine, "w", lambda p, d, g: d["w"][::-1, ::-1], "flipped:0,1", "axes 0, 1"),
+    "moved back": (affine, "w", lambda p, d, g: np.roll(d["w"], -1, 1), "rolled:1:-1", "-1"),
+    "axes in a circle": (layer_norm, "x", lambda p, d, g: d["x"].transpose(2, 0, 1), "transposed:2,0,1", "(2, 0, 1)"),
+    "first zero": (affine, "w", lambda p, d, g: d["w"] * [0, 1, 1, 1], "gradient-axis-1:first-missing", "zero"),
+    "times the input": (affine, "x", lambda p, d, g: d["x"] * p["x"], "times-x", "multiplied by `x`"),
+    "times a parameter": (layer_norm, "x", lambda p, d, g: d["x"] * p["beta"], "times-beta", "multiplied by `beta`"),
+    "a factor that lacks": (layer_norm, "gamma", lambda p, d, g: d["gamma"] / p["beta"], "over-beta", "as a factor"),
+    "ones for a parameter": (layer_norm, "x", lambda p, d, g: layer_norm({**p, "gamma": np.ones(5)})[1](g)["x"],
+                             "gamma-as-ones", "`gamma` is taken as ones"),
+    "cells for states": (lstm_cell, "w", lambda p, d, g: lstm_cell({**p, "c": p["h"]})[1](g)["w"],
+                         "h-for-c", "`h` is used where `c`"),
+    "one output": (lstm_cell, "h", lambda p, d, g: lstm_cell(p)[1]((g[0], 0 * g[1]))["h"],
+                   "output-1-left-out", "output 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_mistake_is_named(name, dtype):
+    layer, primal, change, slug, words = KNOWN[name]
+    if dtype is np.float32 and name == "weight decay":
+        pytest.skip("a hundredth of the weight is less than what tells two float32 gradients apart")
+    subject = plain_subject(spoiled(layer, primal, change), SHAPES[layer])
+    subject = subject.with_primals({key: array.astype(dtype) for key, array in subject.primals.items()})
+    named, sentence = told(subject)
+    assert named == {primal: slug}
+    assert words in sentence
+
+
+def test_gradients_of_equal_shape_that_are_exchanged_are_named_for_both():
+    def swapped(primals):
+        outputs, pullback = lstm_cell(primals)
+        return outputs, lambda g: {**(d := pullback(g)), "h": d["c"], "c": d["h"]}
+
+    assert causes(plain_subject(swapped, SHAPES[lstm_cell])) == {"h": "exchanged", "c": "exchanged"}
+
+
+def test_sizes_that_are_equal_are_told_to_look_the_same():
+    subject = plain_subject(spoiled(affine, "w", lambda p, d, g: 4 * d["w"]), {"x": (4, 3), "w": (3, 4), "b": (4,)})
+    sentence = told(subject)[1]
+    assert "N times" in sentence
+    assert "scale:features looks the same here" in sentence
+
+
+def test_the_cause_leads_the_report():
+    subject = plain_subject(spoiled(affine, "w", lambda p, d, g: d["w"] / 5), SHAPES[affine])
+    failure = gradcheck.check(subject).failures[0]
+    assert (failure.primal, failure.cause) == ("w", "scale:1/N")
+    assert failure.explanation.startswith("the gradient is divided by the number N of samples")
+
+
+IMAGE = Windows(stride=(2, 3), dilation=(2, 1), padding=((1, 1), (0, 0)))
+SQUARE = Windows(stride=(2, 3), dilation=(1, 1), padding=((1, 1), (0, 0)))
+LINE = Windows(stride=(2,), dilation=(3,), padding=((2, 1),))
+FIELD = Windows(stride=(2, 1), dilation=(1, 1), padding=((0, 0), (1, 1)))
+
+
+def image(**other):
+    return convolution((1, 2, 8, 9), (2, 3), IMAGE, channels=2, **other)
+
+
+def square(**other):
+    return convolution((1, 1, 8, 9), (3, 3), SQUARE, channels=2, **other)
+
+
+def line(**other):
+    return convolution((2, 2, 11), (3,), LINE, **other)
+
+
+def pool(**other):
+    return average_pool((1, 2, 8, 7), (2, 3), FIELD, **other)
+
+
+#: Layers whose backward pass uses other windows, with the cause and a part of what is told.
+READ_OFF = {
+    "strides swapped": (image, {"used": IMAGE.but(stride=(3, 2))},
+                        "other-stride", "stride (3, 2) where the forward has (2, 3)"),
+    "stride one": (image, {"used": IMAGE.but(stride=(1, 1))}, "other-stride", "stride (1, 1)"),
+    "dilations swapped": (image, {"used": IMAGE.but(dilation=(1, 2))},
+                          "other-dilation", "dilation (1, 2) where the forward has (2, 1)"),
+    "stride for dilation": (image, {"used": IMAGE.but(stride=(2, 1), dilation=(2, 3))},
+                            "other-stride+other-dilation", "stride (2, 1) where the forward has (2, 3) and dilation"),
+    "paddings swapped": (image, {"used": IMAGE.but(padding=((0, 0), (1, 1)))},
+                         "other-padding", "padding (0, 1) where the forward has (1, 0)"),
+    "kernel rotated": (image, {"turn": lambda w: w[:, :, ::-1, ::-1]}, "kernel-rotated", "rotated by 180°"),
+    "kernel flipped": (image, {"turn": lambda w: w[:, :, ::-1]}, "kernel-flipped-0", "flipped along axis 0"),
+    "kernel transposed": (square, {"turn": lambda w: w.swapaxes(2, 3)}, "kernel-transposed", "transposed"),
+    "two at once": (square, {"turn": lambda w: w[:, :, ::-1, ::-1], "used": SQUARE.but(stride=(3, 2))},
+                    "other-stride+kernel-rotated", "stride (3, 2) where the forward has (2, 3) and the kernel rotated"),
+    "ends of a line": (line, {"used": LINE.but(padding=((1, 2),))}, "other-padding", "padding (1,)"),
+    "steps of a line": (line, {"used": LINE.but(stride=(1,))}, "other-stride", "stride (1,)"),
+    "line turned": (line, {"turn": lambda w: w[:, :, ::-1]}, "kernel-rotated", "rotated"),
+    "pool, strides swapped": (pool, {"used": FIELD.but(stride=(1, 2))},
+                              "other-stride", "stride (1, 2) where the forward has (2, 1)"),
+    "pool, stride of the kernel": (pool, {"used": FIELD.but(stride=(2, 3))}, "other-stride", "stride (2, 3)"),
+    "pool, not padded": (pool, {"used": FIELD.but(padding=((0, 0), (0, 0)))}, "other-padding", "padding (0, 0)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ_OFF)
+def test_impulses_tell_the_windows_that_were_used(name):
+    make, other, slug, words = READ_OFF[name]
+    named, sentence = told(make(**other))
+    assert named == {"x": slug}
+    assert words in sentence
+    assert "looks the same" not in sentence
+
+
+@pytest.mark.parametrize("make", [image, square, line, pool])
+def test_right_windows_are_right(make):
+    assert diagnose(subject_draws(make(), 0)).wrong == ()
+
+
+def test_a_buffer_to_which_gradients_are_added_is_asked_afresh():
+    held = {"w": np.zeros((3, 4)), "b": np.zeros(4)}
+
+    def accumulating(primals):
+        outputs, pullback = affine(primals)
+
+        def mistaken(g):
+            right = pullback(g)
+            for name, array in held.items():
+                array += 2 * right[name]
+            return {"x": right["x"], **held}
+
+        return outputs, mistaken
+
+    subject = plain_subject(accumulating, SHAPES[affine], traits=[Trait("accumulates", ("w", "b"))])
+    assert causes(subject) == {"w": "scale:2", "b": "scale:2"}
+
+
+def test_a_pullback_that_belongs_to_the_last_forward_gets_one():
+    kept = {}
+
+    def forgetful(primals):
+        kept.update(primals)
+        return affine(primals)[0], lambda g: {**(d := affine(kept)[1](g)), "w": d["w"][:, ::-1]}
+
+    subject = plain_subject(forgetful, SHAPES[affine], traits=[Trait("last-forward-only")])
+    assert causes(subject) == {"w": "flipped"}
+
+
+def test_a_mask_that_is_drawn_is_the_same_in_every_forward():
+    def dropped(primals):
+        mask = np.random.random(primals["x"].shape) < 0.6  # noqa: NPY002 - what layers use
+        return primals["x"] * mask / 0.6, lambda g: {"x": g * mask / 0.36}
+
+    subject = plain_subject(dropped, {"x": (5, 7)}, traits=[Trait("stochastic")])
+    assert causes(subject) == {"x": "scale:1.667"}
+
+
+def test_kinks_hide_nothing_beside_them():
+    def relu(primals):
+        return np.maximum(primals["x"], 0), lambda g: {"x": -g * (primals["x"] > 0)}
+
+    x = np.random.default_rng(0).standard_normal((5, 7))
+    x[0, :3] = x[2, 2] = 0
+    assert causes(gradcheck.Subject("relu", {"x": x}, relu)) == {"x": "scale:-1"}
+
+
+@pytest.mark.parametrize(("power", "slug"), [(0, "over-t"), (2, "times-t")])
+def test_a_constant_that_is_used_too_seldom_or_too_often_is_named(power, slug):
+    t = np.random.default_rng(1).standard_normal((5, 7))
+    x = np.random.default_rng(2).standard_normal((5, 7))
+    subject = gradcheck.Subject(
+        "masked", {"x": x}, lambda p: (p["x"] * t, lambda g: {"x": g * t**power}), constants={"t": t}
+    )
+    named, sentence = told(subject)
+    assert named == {"x": slug}
+    assert "`t`" in sentence

@@ -1,0 +1,125 @@
+"""One report for each page, with everything that a page can show."""
+
+from __future__ import annotations
+
+from gradcheck.reports.report import CaseId, Evaluations, Failure, GradientPicture, Report, SubjectReport
+from gradcheck.reports.study import Curve, Kinks, Prediction, StudyReport, SubjectStudy
+from gradcheck.reports.timing import Environment, GrowthFit, Measurement, SubjectTiming, Timing, TimingReport
+
+HOSTILE = "<script>alert(\"1\")</script> & 'ß卷' onload=x {{ 7 * 7 }}"
+
+
+def picture(rows: int = 3, columns: int = 4) -> GradientPicture:
+    """The picture of a gradient of shape (2, rows, columns), wrong in its last entry."""
+    numeric = tuple(tuple(float(row - column) for column in range(columns)) for row in range(rows))
+    analytic = (*numeric[:-1], (*numeric[-1][:-1], 9.0))
+    bar = ((1e-6,) * columns,) * rows
+    steps = tuple(10.0**-k for k in range(12))
+    return GradientPicture(
+        (2, rows, columns), (1, 2), (1, 0, 0), analytic, numeric, bar, steps, tuple(-1 + 1e-3 * step for step in steps)
+    )
+
+
+def failure(name: str = "x", shown: GradientPicture | None = None) -> Failure:
+    """A wrong gradient of a case of conv2d."""
+    return Failure(
+        "gradient",
+        CaseId("conv2d", {"kernel_size": (3, 2), "note": name}, "integers", 7),
+        f"the kernel is not rotated in {name}",
+        primal=name,
+        index=(1, 2, 3),
+        analytic=9.0,
+        numeric=-1.0,
+        error_bar=1e-6,
+        wrong_entries=1,
+        entries=24,
+        cause="kernel-not-rotated",
+        reproduce=f'gradcheck replay \'{{"kind": "{name}"}}\'  --twice  spaced',
+        picture=shown,
+    )
+
+
+def verify_report(name: str = "my conv") -> Report:
+    """A subject of each verdict."""
+    crashed = Failure("raised", CaseId(None, {"x": (3,)}, None, 0), "vjp raised RuntimeError: no", reproduce="rerun")
+    shown = (failure(name, picture()), failure("w", picture(32, 32)), failure("b", picture(1, 2)))
+    return Report(
+        7,
+        (
+            SubjectReport(
+                "relu",
+                "relu",
+                "passed",
+                40,
+                0.25,
+                Evaluations(1234, 80),
+                4.9e-7,
+                0.0123,
+                {"ties": 3, f"groups > 1 {name}": 0},
+                checks={"gradient": Evaluations(1234, 80)},
+                canaries={"sign-flipped": "caught", "bias-lost": "survived", "none": "not applicable"},
+            ),
+            SubjectReport(
+                name,
+                "conv2d",
+                "failed",
+                1234,
+                2.5,
+                Evaluations(9000, 3000),
+                failures=shown,
+                notes=(f"a note on {name}",),
+                limits=("float64 only",),
+                without={"linear": f"because of {name}"},
+            ),
+            SubjectReport("dead", verdict="inconclusive", vacuous=("x",)),
+            SubjectReport("crash", verdict="error", failures=(crashed,)),
+        ),
+    )
+
+
+def timing_report(name: str = "my conv") -> TimingReport:
+    """One subject at three sizes, the largest difference computed, and one that could not be timed."""
+    measurements = tuple(
+        Measurement({"size": (k, k), "note": name}, 10**k, 10, tuple(_timings(10**k, computed=k == 4)))
+        for k in (2, 3, 4)
+    )
+    growth = (
+        GrowthFit("numeric", "relative", 1.01, 0.97, 1.05, 3, 1),
+        GrowthFit("numeric", "evaluations", 1.0, 1.0, 1.0, 3, 1),
+        GrowthFit("analytic", "relative", 0.02, None, None, 3, 0),
+    )
+    place = Environment("1", "3.13", "2.3", "openblas", "Linux", f"processor of {name}", 2, None, "nothing limits them")
+    subjects = (SubjectTiming(name, "conv2d", measurements, growth), SubjectTiming("none", None, (), (), (name,)))
+    return TimingReport(7, 60.0, 5, place, subjects)
+
+
+def _timings(entries: int, computed: bool) -> list[Timing]:
+    forward = 1e-4
+    spent = {"forward": (1, 0), "analytic": (1, 1), "numeric": (2 * entries, 0), "projected": (5, 2)}
+    return [
+        Timing(
+            way,  # type: ignore[arg-type]
+            forward * sum(calls),
+            1e-6,
+            0 if computed and way == "numeric" else 5,
+            Evaluations(*calls),
+            computed and way == "numeric",
+            sum(calls) / 2,
+        )
+        for way, calls in spent.items()
+    ]
+
+
+def study_report(name: str = "my conv") -> StudyReport:
+    """One subject with kinks in all precisions, one that could not be studied."""
+    epsilons = tuple(10.0**-k for k in range(17))
+    law = Prediction(2, 0.1, 1e-16, 1e-5, 1e-11)
+    curves = tuple(
+        Curve(dtype, scheme, (*map(law.at, epsilons[:-1]), float("nan")), 1e-5, 1e-11, law, 2.0, None)
+        for dtype in ("float64", "float32", "float16")
+        for scheme in ("one-sided", "central")
+    )
+    kinks = Kinks((0.5, *(0.0,) * 16), (0.3, *(None,) * 16), (1e-12,) * 17)
+    whole = SubjectStudy(name, "relu", {"note": name}, 128, 16, "passed", epsilons, curves, kinks, (f"about {name}",))
+    none = SubjectStudy("none", None, {}, 1, 1, "failed", epsilons, (), Kinks((0.0,) * 17, (None,) * 17, (None,) * 17))
+    return StudyReport(7, (whole, none))
