@@ -17,6 +17,7 @@ import gradcheck
 from gradcheck.campaign import Options, run
 from gradcheck.execution.crew import Here
 from gradcheck.execution.limits import CaseLimits
+from gradcheck.execution.outcome import lost
 from gradcheck.execution.pool import Pool
 from gradcheck.execution.source import Source, find_item, load_with_sources, source_of
 from gradcheck.reports.report import Report
@@ -110,6 +111,24 @@ def test_sources_lead_back_to_the_items(layers: str) -> None:
     assert [find_item(source).name for source in sources] == [item.name for item in items]
     assert source_of(items[-1]) == Source("", "relu")
     assert find_item(source_of(items[0])).name == items[0].name
+
+
+class LosingWitnesses(Here):
+    """A crew in which looking for a cause never comes to an end."""
+
+    def run(self, item, tasks):
+        for task, outcome in super().run(item, tasks):
+            gone = lost(task.name, task.case, "timeout", "it did not end", task.reproduce)
+            yield task, outcome if task.witnesses is None else gone
+
+
+def test_a_failure_whose_cause_cannot_be_looked_for_is_told_without(layers: str) -> None:
+    items, sources = load_with_sources([f"{layers}:steep"])
+    (known,), (found,) = (run(items, OPTIONS, crew=crew()).subjects for crew in (Here, LosingWitnesses))
+    assert [failure.check for failure in found.failures] == [failure.check for failure in known.failures]
+    assert found.failures[0].case == known.failures[0].case
+    assert "diagnosis" in known.checks
+    assert "diagnosis" not in found.checks
 
 
 @pytest.mark.parametrize("target", ["layers.py", "layers.py:steep", "layers.py:subject"])
