@@ -15,7 +15,7 @@ from gradcheck.diagnosis.differences import TooExpensiveError
 from gradcheck.diagnosis.exhibit import Draw, Exhibit, exhibit
 from gradcheck.diagnosis.families import FAMILIES, FAR_FAMILIES, proposals
 from gradcheck.diagnosis.families.factors import combinations
-from gradcheck.diagnosis.hypothesis import Hypothesis, catalogue
+from gradcheck.diagnosis.hypothesis import Hypothesis, by_axis, catalogue
 from gradcheck.faults.mistake import Mistake
 from gradcheck.reports.report import Evaluations
 
@@ -189,8 +189,13 @@ class _Evidence:
 def _cause(survivors: Sequence[Hypothesis], first: Exhibit, primal: str) -> Cause:
     """Return the most specific of the explanations that are left, and what looks the same wherever it was asked."""
     best, *others = sorted(survivors, key=lambda one: one.rank)
-    slugs = dict.fromkeys(one.slug for one in others if one.rank == best.rank > 0)
-    alike = [slug for slug in slugs if slug != best.slug and not slug.startswith(_UNLIKELY)]
+    named = {by_axis(best.slug, first, primal)}
+    alike = []
+    for other in others:
+        name = by_axis(other.slug, first, primal)
+        if other.rank == best.rank > 0 and name not in named and not name.startswith(_UNLIKELY):
+            named.add(name)
+            alike.append(other.slug)
     told = best.sentence(first, primal)
     return Cause(best.slug, f"{told}; {' or '.join(alike[:_ALIKE])} looks the same here" if alike else told)
 

@@ -68,6 +68,29 @@ class Hypothesis:
         return exhibit.apart(self.prediction(exhibit, primal), exhibit.right[primal], primal)
 
 
+def by_axis(slug: str, exhibit: Exhibit, primal: str) -> str:
+    """Return the slug with an axis that says the same of one gradient as a slug without: ``flipped:1``, ``flipped``."""
+    rank, upstream = exhibit.right[primal].ndim, exhibit.question.cotangent
+    last = rank - 1
+    of_upstream = 0 if isinstance(upstream, tuple) else upstream.ndim - 1
+    same = {
+        "flipped": f"flipped:{last}",
+        "flipped-first": "flipped:0",
+        "rolled": f"rolled:{last}:+1",
+        "rolled-first": "rolled:0:+1",
+        "transposed": ",".join(map(str, ("transposed:1", 0, *range(2, rank)))),
+        "transposed-last": "transposed:" + ",".join(map(str, (*range(rank - 2), rank - 1, rank - 2))),
+        "last-row-dropped": "gradient-axis-0:last-missing",
+        "last-column-dropped": f"gradient-axis-{last}:last-missing",
+        "sample-left-out": "upstream-axis-0:first-missing",
+        "last-sample-left-out": "upstream-axis-0:last-missing",
+        "last-sample-alone": "upstream-axis-0:last-alone",
+        "half-batch": "upstream-axis-0:second-half-missing",
+        "last-output-left-out": f"upstream-axis-{of_upstream}:last-missing",
+    }
+    return same.get(slug, slug)
+
+
 def plainly(sentence: str) -> Callable[[Exhibit, str], str]:
     """Return a sentence without parameters."""
     return lambda *_: sentence

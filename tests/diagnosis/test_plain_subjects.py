@@ -102,6 +102,12 @@ def test_sizes_that_are_equal_are_told_to_look_the_same():
     assert "scale:features looks the same here" in sentence
 
 
+@pytest.mark.parametrize("name", ["flipped", "no first row", "two rows", "not summed", "moved back"])
+def test_what_is_the_same_by_another_name_does_not_look_the_same(name):
+    layer, primal, change, _, _ = KNOWN[name]
+    assert "looks the same" not in told(plain_subject(spoiled(layer, primal, change), SHAPES[layer]))[1]
+
+
 def test_the_cause_leads_the_report():
     subject = plain_subject(spoiled(affine, "w", lambda p, d, g: d["w"] / 5), SHAPES[affine])
     failure = gradcheck.check(subject).failures[0]

@@ -83,7 +83,9 @@ MODULES = {
     ("campaign", "checks"): {"gradcheck.checks.stages"},
     ("execution", "checks"): {"gradcheck.checks.stages"},
     ("diagnosis", "checks"): {"gradcheck.checks.probe"},
-    ("diagnosis", "numeric"): {"gradcheck.numeric.function", "gradcheck.numeric.space"},
+    ("diagnosis", "numeric"): {
+        *("gradcheck.numeric.function", "gradcheck.numeric.precision", "gradcheck.numeric.space")
+    },
     ("diagnosis", "reports"): {"gradcheck.reports.report"},
     ("witnesses", "diagnosis"): {"gradcheck.diagnosis.exhibit"},
     ("cli", "checks"): {"gradcheck.checks.stages"},
