@@ -94,7 +94,9 @@ def test_a_suite_that_always_crashes_is_given_up(layers: str, monkeypatch: pytes
 def test_what_a_worker_cannot_find_is_told(layers: str) -> None:
     items, _ = load_with_sources([f"{layers}:right"])
     with Pool(1) as pool:
-        (found,) = run(items, OPTIONS, crew=pool, sources=[Source("elsewhere.py", None, 0)]).subjects
+        (found,) = run(
+            items, Options(examples=1, corners=False), crew=pool, sources=[Source("elsewhere.py", None, 0)]
+        ).subjects
     assert found.verdict == "error"
     assert found.failures[0].check == "import"
     assert "expected a Python file, got 'elsewhere.py', which does not exist" in found.failures[0].explanation
