@@ -33,8 +33,10 @@ from rich.progress import track
 from rich.table import Table
 
 import gradcheck
-from gradcheck.campaign import Options, check_case, corner_cases, draw_cases, explain_case
+from gradcheck.campaign import Options, explain_case
+from gradcheck.cases import corner_cases, draw_cases
 from gradcheck.diagnosis.exhibit import Draw, Exhibit, exhibit
+from gradcheck.execution.judge import check_case
 from gradcheck.faults.calls import CALL_FAULTS, CallFault
 from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import Mistake, planted

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from gradcheck.adapters import adapt
 from gradcheck.canaries import try_canaries
-from gradcheck.check import check_subject
+from gradcheck.cases import Batch, batches, corner_cases, draw_batch, run_examples
 from gradcheck.checks.stages import GROUPS, Settings
-from gradcheck.diagnosis.explain import Diagnosis, diagnose
-from gradcheck.diagnosis.words import explained, is_about_values
+from gradcheck.execution.crew import Crew, NoRecords, Records, run_in_order
+from gradcheck.execution.explain import explain_subject, explain_suite_case
+from gradcheck.execution.judge import judge_case, judge_subject, made_subject, reproduce_command
+from gradcheck.execution.limits import CaseLimits
+from gradcheck.execution.outcome import Outcome
+from gradcheck.execution.remote import Remote
+from gradcheck.execution.source import Source, source_of
+from gradcheck.execution.task import Task
 from gradcheck.kinds.kind import Case
-from gradcheck.reports.json import case_to_dict
-from gradcheck.reports.report import VERDICTS, Evaluations, Failure, Report, SubjectReport, Verdict
-from gradcheck.sentences import told
-from gradcheck.subject import Arrays, Deferred, Subject
-from gradcheck.suite import AnyCase, BuildError, DrawnCase, Suite
-from gradcheck.witnesses import case_draws, neighbours, subject_draws, with_other_seeds
+from gradcheck.reports.report import VERDICTS, CaseId, Evaluations, Failure, Report, SubjectReport, Verdict
+from gradcheck.reports.text import counted
+from gradcheck.subject import Deferred, Subject
+from gradcheck.suite import AnyCase, DrawnCase, Suite
 
-if TYPE_CHECKING:
-    from hypothesis import Phase
-    from hypothesis.strategies import SearchStrategy
+Item: TypeAlias = Suite | Subject | Deferred
 
 #: A search for a smaller failing case ends after so many seconds.
 SHRINK_SECONDS = 20.0
@@ -36,8 +37,11 @@ SHRINK_SECONDS = 20.0
 INCONCLUSIVE_SHARE = 0.1
 #: In so many cases that passed a mistake is planted until it is caught.
 CANARY_CASES = 6
-#: So many cases beside the corner cases are asked for the cause of a failure.
-_WITNESSES = 30
+#: A suite of which so many cases hung or crashed is not run further.
+LOST_CASES = 20
+#: So many different warnings of a subject are told, of those that are kept.
+WARNINGS = 3
+_WARNINGS_KEPT = 100
 #: What is looked at first where a case fails several checks.
 _VALUES = ("gradient", "kink")
 
@@ -120,8 +124,34 @@ class _Silent:
         pass
 
 
+class InterruptedRunError(KeyboardInterrupt):
+    """The user ended a run before its end.
+
+    Attributes
+    ----------
+    report : Report
+        What was known by then; subjects that were not reached are in it, as inconclusive.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        super().__init__()
+
+
+class _InterruptedItemError(KeyboardInterrupt):
+    def __init__(self, report: SubjectReport) -> None:
+        self.report = report
+        super().__init__()
+
+
 def run(
-    items: Sequence[Suite | Subject | Deferred], options: Options | None = None, progress: Progress | None = None
+    items: Sequence[Item],
+    options: Options | None = None,
+    progress: Progress | None = None,
+    *,
+    crew: Crew | Executor | None = None,
+    records: Records | None = None,
+    sources: Sequence[Source] | None = None,
 ) -> Report:
     """Run every case of every suite, and every subject.
 
@@ -130,31 +160,128 @@ def run(
     items : sequence of Suite, Subject or Deferred
     options : Options, optional
     progress : Progress, optional
+    crew : Crew or concurrent.futures.Executor, optional
+        Who runs the cases: `gradcheck.execution.pool.Pool`, or any executor. Then every case of the plan is run, those
+        after a failure too. Default: this process, where drawing ends with a failure.
+    records : Records, optional
+        What is known of an earlier run of the same plan, and kept of this one: `gradcheck.execution.journal.Journal`.
+    sources : sequence of Source, optional
+        Where another process finds each item. Default: as the origin of a suite tells.
 
     Returns
     -------
     Report
-        One entry per item.
+        One entry per item. The same plan gives the same report whoever runs it, times excepted.
+
+    Raises
+    ------
+    ValueError
+        If a crew in other processes cannot find an item.
+    InterruptedRunError
+        If the user interrupts the run.
     """
     options, progress = options or Options(), progress or _Silent()
-    reports = []
-    for item in items:
-        report = _run_suite(item, options, progress) if isinstance(item, Suite) else _run_one(item, options, progress)
+    crew = Remote(crew) if isinstance(crew, Executor) else crew
+    bench = None if crew is None else _Bench(crew, records or NoRecords())
+    seats = _seats(items, sources, needed=crew is not None and crew.needs_source)
+    reports: list[SubjectReport] = []
+    for item, seat in zip(items, seats, strict=True):
+        try:
+            report = _run_item(item, seat, options, progress, bench)
+        except KeyboardInterrupt as interrupt:
+            if isinstance(interrupt, _InterruptedItemError):
+                reports.append(interrupt.report)
+            reports += [_not_run(one) for one in items[len(reports) :]]
+            raise InterruptedRunError(Report(options.seed, tuple(reports))) from None
         progress.end(report)
         reports.append(report)
     return Report(options.seed, tuple(reports))
 
 
-def _run_one(item: Subject | Deferred, options: Options, progress: Progress) -> SubjectReport:
+def plan_of(
+    items: Sequence[Item], sources: Sequence[Source], options: Options, limits: CaseLimits | None = None
+) -> dict[str, Any]:
+    """Return what decides which cases a run has and what becomes of them, as plain data."""
+    limits = limits or CaseLimits()
+    return {
+        "seed": options.seed,
+        "examples": options.examples,
+        "dtype": options.dtype,
+        "exhaustive": options.exhaustive,
+        "trials": options.trials,
+        "contracts": options.contracts,
+        "without": dict(options.without),
+        "groups": list(options.groups),
+        "corners": options.corners,
+        "timeout": limits.seconds,
+        "memory": limits.memory,
+        "targets": [
+            [item.name, item.kind_name if isinstance(item, Suite) else None, source.digest()]
+            for item, source in zip(items, sources, strict=True)
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class _Seat:
+    """The place of an item in a run, and where another process finds it."""
+
+    number: int
+    source: Source | None
+
+
+def _seats(items: Sequence[Item], sources: Sequence[Source] | None, *, needed: bool) -> list[_Seat]:
+    if sources is None:
+        return [_Seat(number, source_of(item) if needed else None) for number, item in enumerate(items)]
+    return [_Seat(number, source) for number, (_, source) in enumerate(zip(items, sources, strict=True))]
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Who runs the tasks of a plan, and what is known of them."""
+
+    crew: Crew
+    records: Records
+
+    def run(self, item: Item, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome]]:
+        return run_in_order(self.crew, item, tasks, self.records)
+
+    def run_one(self, item: Item, task: Task) -> Outcome:
+        """Run a task that is not of the plan, and not recorded."""
+        ((_, outcome),) = run_in_order(self.crew, item, [task], NoRecords())
+        return outcome
+
+
+def _not_run(item: Item) -> SubjectReport:
+    kind = item.kind_name if isinstance(item, Suite) else None
+    return SubjectReport(item.name, kind, "inconclusive", 0, notes=("not run: the run was interrupted before",))
+
+
+def _run_item(item: Item, seat: _Seat, options: Options, progress: Progress, bench: _Bench | None) -> SubjectReport:
+    if isinstance(item, Suite):
+        return _run_suite(item, seat, options, progress, bench)
+    return _run_one(item, seat, options, progress, bench)
+
+
+def _run_one(
+    item: Subject | Deferred, seat: _Seat, options: Options, progress: Progress, bench: _Bench | None
+) -> SubjectReport:
     progress.begin(item.name, 1)
-    subject = item.make() if isinstance(item, Deferred) else item
-    if options.dtype is not None:
-        primals = {name: array.astype(options.dtype) for name, array in subject.primals.items()}
-        command = f"{subject.reproduce} --dtype {options.dtype}" if subject.reproduce else ""
-        subject = replace(subject, primals=primals, reproduce=command)
-    report = explain_subject(check_subject(subject, options.seed, options.settings), subject, options.seed)
+    begun = time.perf_counter()
+    if bench is None:
+        item = made_subject(item, options.dtype)  # once: a network takes its time
+        outcome = judge_subject(item, options.seed, None, options.settings)
+        outcome = replace(outcome, report=explain_subject(outcome.report, item, options.seed))
+    else:
+        command = item.reproduce.replace("{seed}", str(options.seed)) if isinstance(item, Subject) else ""
+        case = CaseId(None, {}, None, options.seed)
+        task = Task(seat.number, 0, item.name, case, None, options.dtype, options.settings, command, seat.source)
+        ((_, outcome),) = bench.run(item, [task])
     progress.advance()
-    return _with_canaries(report, [(subject, options.seed)], options)
+    report = replace(outcome.report, notes=(*outcome.report.notes, *_behaviour([outcome])))
+    if outcome.lost:
+        report = replace(report, seconds=time.perf_counter() - begun)
+    return _with_canaries(report, ((made_subject(one, options.dtype), options.seed) for one in [item]), options)
 
 
 def _with_canaries(report: SubjectReport, points: Iterable[tuple[Subject, int]], options: Options) -> SubjectReport:
@@ -172,142 +299,153 @@ def _with_canaries(report: SubjectReport, points: Iterable[tuple[Subject, int]],
     )
 
 
-def _run_suite(suite: Suite, options: Options, progress: Progress) -> SubjectReport:
+def _run_suite(suite: Suite, seat: _Seat, options: Options, progress: Progress, bench: _Bench | None) -> SubjectReport:
     begun = time.perf_counter()
     corners = list(corner_cases(suite, options.seed)) if options.corners else []
     progress.begin(suite.name, len(corners) + options.examples)
-    tally = _Tally(suite, options)
-    for case in corners:
-        tally.add(case)
-        progress.advance()
-    _draw(tally, options, progress)
-    failures = tally.take_apart()
-    report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
-    dtype = None if options.dtype is None else np.dtype(options.dtype)
-    return _with_canaries(report, ((suite.subject(case, dtype), case.seed) for case in tally.passed), options)
-
-
-def corner_cases(suite: Suite, seed: int) -> Iterator[Case]:
-    """Return every corner configuration, brought within the limits, in every regime, each with a seed of its own."""
-    if suite.kind is None:
-        return
-    rng = np.random.default_rng(seed)
-    configs = suite.kind.corners
-    if suite.limits.configs:
-        configs = tuple(dict.fromkeys(map(suite.limits.apply, configs)))
-        configs = tuple(config for config in configs if _is_valid(suite, config))
-    for config in configs:
-        for regime in suite.kind.regimes:
-            yield Case(suite.kind, config, regime, int(rng.integers(2**31)))
-
-
-def drawn_cases(suite: Suite) -> SearchStrategy[AnyCase]:
-    """Return a strategy of the cases of a suite."""
-    from hypothesis import strategies as st
-
-    seeds = st.integers(0, 2**31 - 1)
-    if suite.kind is None:
-        assert suite.strategy is not None
-        return st.builds(DrawnCase, suite.strategy, seeds)
-    configs = suite.kind.configs()
-    if suite.limits.configs:
-        configs = configs.map(suite.limits.apply).filter(lambda config: _is_valid(suite, config))
-    return st.builds(Case, st.just(suite.kind), configs, st.sampled_from(suite.kind.regimes), seeds)
-
-
-def _is_valid(suite: Suite, config: Any) -> bool:
-    """Whether a config keeps the limits and is one of the kind: the reference layer takes it."""
-    kind = suite.kind
-    if kind is None or not suite.limits.allow(config):
-        return False
+    judge = _judge_here(suite, options) if bench is None else _judge_on(bench, suite, seat, options)
+    explain = _explain_here(suite, options) if bench is None else _explain_on(bench, suite, seat, options)
+    tally = _Tally(suite, options, judge, explain)
     try:
-        primals = Case(kind, config, kind.regimes[0], 0).primals()
-        outputs, _ = adapt(kind.build(config, primals), primals).vjp(primals)
-    except (ValueError, TypeError, LookupError, ArithmeticError):
-        return False
-    return all(bool(np.isfinite(output).all()) for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
+        if bench is None:
+            _run_here(tally, corners, options, progress)
+        else:
+            _run_plan(tally, corners, options, progress, bench, seat)
+        failures = (*tally.take_apart(), *tally.lost)
+        report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
+        dtype = None if options.dtype is None else np.dtype(options.dtype)
+        return _with_canaries(report, ((suite.subject(case, dtype), case.seed) for case in tally.passed), options)
+    except KeyboardInterrupt:
+        raise _InterruptedItemError(tally.report_so_far(time.perf_counter() - begun)) from None
 
 
-def check_case(suite: Suite, case: AnyCase, dtype: str | None, settings: Settings) -> SubjectReport:
-    """Check one case of a suite; a builder that raises is reported, not raised."""
-    return _check_built(suite, case, dtype, settings)[0]
+_Judge: TypeAlias = Callable[[AnyCase, Settings], Outcome]
+_Explain: TypeAlias = Callable[[AnyCase], Outcome]
 
 
-def _check_built(
-    suite: Suite, case: AnyCase, dtype: str | None, settings: Settings
-) -> tuple[SubjectReport, frozenset[str]]:
-    """Check one case; return the names of the primals too, which the builder may have chosen."""
-    names: frozenset[str] = frozenset()
-    try:
-        subject = suite.subject(case, None if dtype is None else np.dtype(dtype))
-    except Exception as error:
-        sentence = str(error) if isinstance(error, BuildError) else f"the case cannot be made: {told(error)}"
-        report = SubjectReport(suite.name, suite.kind_name, "error", failures=(Failure("build", case.id, sentence),))
-    else:
-        report = check_subject(subject, case.seed, settings, case.id)
-        names = frozenset(subject.primals)
-    if isinstance(case, DrawnCase):  # only the whole run leads to it again
-        return report, names
-    command = reproduce_command(suite, case, dtype)
-    return replace(report, failures=tuple(replace(f, reproduce=command) for f in report.failures)), names
+def _judge_here(suite: Suite, options: Options) -> _Judge:
+    return lambda case, settings: judge_case(suite, case, options.dtype, settings)
 
 
-def explain_subject(report: SubjectReport, subject: Subject, seed: int) -> SubjectReport:
-    """Return the report of a subject with the causes of its failures."""
-    return _explained(report, lambda: diagnose(subject_draws(subject, seed)))
+def _judge_on(bench: _Bench, suite: Suite, seat: _Seat, options: Options) -> _Judge:
+    return lambda case, settings: bench.run_one(suite, _task(suite, seat, options, case, settings, 0))
+
+
+def _explain_here(suite: Suite, options: Options) -> _Explain:
+    def explain(case: AnyCase) -> Outcome:
+        outcome = judge_case(suite, case, options.dtype, options.settings)
+        return replace(outcome, report=explain_case(outcome.report, suite, case, options))
+
+    return explain
+
+
+def _explain_on(bench: _Bench, suite: Suite, seat: _Seat, options: Options) -> _Explain:
+    def explain(case: AnyCase) -> Outcome:
+        task = _task(suite, seat, options, case, options.settings, 0)
+        outcome = bench.run_one(suite, replace(task, witnesses=options.seed))
+        # Other cases, which are asked for the cause, may hang or crash where this one does not.
+        return bench.run_one(suite, task) if outcome.lost else outcome
+
+    return explain
 
 
 def explain_case(report: SubjectReport, suite: Suite, case: AnyCase, options: Options) -> SubjectReport:
     """Return the report of one case of a suite with the causes of its failures, for which other cases are asked."""
-    dtype = None if options.dtype is None else np.dtype(options.dtype)
-
-    def diagnosis() -> Diagnosis:
-        if isinstance(case, DrawnCase):
-            return diagnose(subject_draws(suite.subject(case, dtype), case.seed))
-        usual, unusual = _witnesses(suite, case, options.seed + 1)
-        return diagnose(
-            case_draws(suite, [*with_other_seeds(case), *usual], dtype),
-            case.kind.mistakes,
-            case_draws(suite, unusual, dtype),
-            neighbours(suite, case, lambda config: _is_valid(suite, config), dtype),
-        )
-
-    return _explained(report, diagnosis)
+    return explain_suite_case(report, suite, case, options.seed, options.dtype)
 
 
-def _witnesses(suite: Suite, case: Case, seed: int) -> tuple[list[Case], list[Case]]:
-    """Return cases of other configurations, with usual values and with ties, zeros and the like."""
-    usual = case.kind.regimes[0]
-    corners = list(corner_cases(suite, seed))
-    drawn = [one for one in draw_cases(suite, _WITNESSES, seed) if isinstance(one, Case)]
-    return (
-        [*(one for one in corners if one.regime == usual), *(replace(one, regime=usual) for one in drawn)],
-        [*(one for one in corners if one.regime != usual), *(one for one in drawn if one.regime != usual)],
-    )
+def _task(suite: Suite, seat: _Seat, options: Options, case: AnyCase, settings: Settings, number: int) -> Task:
+    drawn = case.drawn if isinstance(case, DrawnCase) else None
+    command = reproduce_command(suite, case, options.dtype) or _rerun_command(suite, options)
+    return Task(seat.number, number, suite.name, case.id, drawn, options.dtype, settings, command, seat.source)
 
 
-def _explained(report: SubjectReport, diagnosis: Callable[[], Diagnosis]) -> SubjectReport:
-    """Return a report with causes; they are looked for only where a value is wrong."""
-    found = diagnosis() if any(map(is_about_values, report.failures)) else Diagnosis()
-    asked = {"diagnosis": found.evaluations} if found.evaluations != Evaluations() else {}
-    return replace(
-        report,
-        failures=explained(report.failures, found),
-        evaluations=report.evaluations + found.evaluations,
-        checks={**report.checks, **asked},
-    )
+def check_apart(suite: Suite, case: Case, options: Options, crew: Crew) -> SubjectReport:
+    """Check one case of a suite where a crew runs it.
+
+    Raises
+    ------
+    ValueError
+        If the crew cannot find the suite.
+    """
+    seat = _Seat(0, source_of(suite) if crew.needs_source else None)
+    return _explain_on(_Bench(crew, NoRecords()), suite, seat, options)(case).report
 
 
-def reproduce_command(suite: Suite, case: Case, dtype: str | None = None) -> str:
-    """Return the command (or, for a suite that is in no file, the snippet) that runs one case again."""
-    data = case_to_dict(case.id)
-    if suite.origin is None:
-        given = f", dtype={dtype!r}" if dtype else ""
-        described = f"{data['config']}, {case.regime!r}, {case.seed}"
-        return f"gradcheck.check(suite.subject(suite.case({described})), seed={case.seed}{given})"
-    target = ["--target", suite.origin] if suite.origin else []
-    precision = ["--dtype", dtype] if dtype else []
-    return shlex.join(["gradcheck", "replay", *target, *precision, json.dumps(data)])
+def _run_here(tally: _Tally, corners: Sequence[Case], options: Options, progress: Progress) -> None:
+    """Run the corners and then drawn cases, until one of these fails."""
+    for case in corners:
+        tally.add(case)
+        progress.advance()
+
+    def first(case: AnyCase) -> str | None:
+        check = tally.add(case)
+        progress.advance()
+        return check
+
+    for batch in batches(options.examples, options.seed):
+        if _search(tally, batch, first):
+            break
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in its batch a drawn case stands."""
+
+    case: AnyCase
+    batch: Batch | None
+    index: int
+
+
+def _run_plan(
+    tally: _Tally,
+    corners: Sequence[Case],
+    options: Options,
+    progress: Progress,
+    bench: _Bench,
+    seat: _Seat,
+) -> None:
+    """Run the corners and all drawn cases; then search for the smallest that fails as the first that failed."""
+    settings = replace(options.settings, take_apart=False)
+    places: dict[int, _Place] = {}
+
+    def tasks() -> Iterator[Task]:
+        for number, one in enumerate(_plan(tally.suite, corners, options)):
+            places[number] = one
+            yield _task(tally.suite, seat, options, one.case, settings, number)
+
+    failed: tuple[_Place, str] | None = None
+    for task, outcome in bench.run(tally.suite, tasks()):
+        one = places.pop(task.number)
+        check = tally.count(one.case, outcome)
+        progress.advance()
+        if check is not None and one.batch is not None and failed is None:
+            failed = one, check
+        if len(tally.lost_cases) == LOST_CASES:
+            break
+    if failed is not None:
+        _search_again(tally, *failed)
+
+
+def _plan(suite: Suite, corners: Sequence[Case], options: Options) -> Iterator[_Place]:
+    for number, corner in enumerate(corners):
+        yield _Place(corner, None, number)
+    for batch in batches(options.examples, options.seed):
+        for index, case in enumerate(draw_batch(suite, batch)):
+            yield _Place(case, batch, index)
+
+
+def _search_again(tally: _Tally, failed: _Place, check: str) -> None:
+    """Draw the batch of a case that failed again, and search for a smaller one."""
+    assert failed.batch is not None
+    seen = -1
+
+    def first(case: AnyCase) -> str | None:
+        nonlocal seen
+        seen += 1
+        return check if seen == failed.index and case.id == failed.case.id else None
+
+    _search(tally, failed.batch, first)
 
 
 def _rerun_command(suite: Suite, options: Options) -> str:
@@ -323,8 +461,10 @@ def _rerun_command(suite: Suite, options: Options) -> str:
 class _Tally:
     """The sum of all cases of one suite."""
 
-    def __init__(self, suite: Suite, options: Options) -> None:
-        self._suite = suite
+    def __init__(self, suite: Suite, options: Options, judge: _Judge, explain: _Explain) -> None:
+        self.suite = suite
+        self._judge = judge
+        self._explain = explain
         self._options = options
         self._settings = replace(options.settings, take_apart=False)
         self._evaluations = Evaluations()
@@ -340,8 +480,11 @@ class _Tally:
         self._limits = set(suite.limits.configs)
         self._without: dict[str, str] = {}
         self._failing: dict[str, AnyCase] = {}
+        self._found: dict[str, Failure] = {}
         self._smallest = ""
+        self._habits = _Habits()
         self.passed: list[AnyCase] = []
+        self.lost_cases: list[Failure] = []
 
     @property
     def cases(self) -> int:
@@ -349,43 +492,65 @@ class _Tally:
 
     def fails(self, case: AnyCase, check: str) -> bool:
         """Return whether a case fails a check, without counting it; one that does is the example of it from now on."""
-        failed = any(failure.check == check for failure in self._check(case)[0].failures)
-        if failed:
-            self._failing[check] = case
-        return failed
+        found = next((failure for failure in self._check(case).report.failures if failure.check == check), None)
+        if found is not None:
+            self._failing[check], self._found[check] = case, found
+        return found is not None
 
     def add(self, case: AnyCase) -> str | None:
         """Check a case and count it; return the check that it fails: that of the gradient first."""
-        report, names = self._check(case)
+        return self.count(case, self._judge(case, self._settings))
+
+    def count(self, case: AnyCase, outcome: Outcome) -> str | None:
+        """Count a case; return the check that it fails, unless it never came to an end."""
+        report = outcome.report
+        self._book(report)
+        self._habits.add(outcome)
         self._verdicts[report.verdict] += 1
+        if outcome.lost:
+            self.lost_cases += report.failures
+            return None
         if report.verdict == "passed" and len(self.passed) < CANARY_CASES:
             self.passed.append(case)
         self._limits |= set(report.limits)
         self._without |= report.without
-        if isinstance(case, Case):
-            self._count_conditions(case, case.primals())
+        for condition in outcome.met:
+            self._conditions[condition] += 1
         if report.resolution is not None:
             self._resolution = max(self._resolution or 0.0, report.resolution)
         self._masked += report.masked
         for name in report.vacuous:
             self._vacuous[name] = self._vacuous.get(name, 0) + 1
         if report.verdict != "error":
-            self._live |= names - set(report.vacuous)
+            self._live |= outcome.names - set(report.vacuous)
         if report.verdict == "inconclusive" and not report.vacuous:
             self._unclear += 1
             for note in report.notes:
                 self._notes[note] = self._notes.get(note, 0) + 1
         failed = sorted((failure.check for failure in report.failures), key=lambda check: check not in _VALUES)
-        for check in failed:
-            self._failing.setdefault(check, case)
+        for failure in report.failures:
+            self._failing.setdefault(failure.check, case)
+            self._found.setdefault(failure.check, failure)
         return failed[0] if failed else None
+
+    @property
+    def lost(self) -> tuple[Failure, ...]:
+        """The first case lost in each way."""
+        return tuple({failure.check: failure for failure in reversed(self.lost_cases)}.values())
+
+    def report_so_far(self, seconds: float) -> SubjectReport:
+        """Return the sum when there is no time to look for the smallest failing case."""
+        report = self.report((*self._found.values(), *self.lost))
+        verdict: Verdict = "inconclusive" if report.verdict == "passed" else report.verdict
+        cut = f"the run was interrupted after {self.cases:,} cases"
+        return replace(report, verdict=verdict, notes=(cut, *report.notes), seconds=seconds)
 
     def report(self, failures: tuple[Failure, ...]) -> SubjectReport:
         """Return the sum; `failures` come from the smallest failing case."""
         never_live = tuple(name for name in self._vacuous if name not in self._live)
         return SubjectReport(
-            self._suite.name,
-            self._suite.kind_name,
+            self.suite.name,
+            self.suite.kind_name,
             self._verdict(never_live),
             self.cases,
             0.0,
@@ -407,10 +572,10 @@ class _Tally:
         for check, case in sorted(self._failing.items(), key=lambda item: item[0] not in _VALUES):
             if check in failures:
                 continue
-            report = check_case(self._suite, case, self._options.dtype, self._options.settings)
-            report = explain_case(report, self._suite, case, self._options)
+            outcome = self._explain(case)
+            report = replace(outcome.report, failures=(self._found[check],)) if outcome.lost else outcome.report
             if isinstance(case, DrawnCase):
-                again = _rerun_command(self._suite, self._options)
+                again = _rerun_command(self.suite, self._options)
                 report = replace(report, failures=tuple(replace(f, reproduce=again) for f in report.failures))
                 self._smallest = str(case)
             self._book(report)
@@ -421,19 +586,15 @@ class _Tally:
                 failures.setdefault(name, tuple(one for one in report.failures if one.check == name))
         return tuple(failure for found in failures.values() for failure in found)
 
-    def _check(self, case: AnyCase) -> tuple[SubjectReport, frozenset[str]]:
-        report, names = _check_built(self._suite, case, self._options.dtype, self._settings)
-        self._book(report)
-        return report, names
+    def _check(self, case: AnyCase) -> Outcome:
+        outcome = self._judge(case, self._settings)
+        self._book(outcome.report)
+        return outcome
 
     def _book(self, report: SubjectReport) -> None:
         self._evaluations += report.evaluations
         for check, spent in report.checks.items():
             self._checks[check] = self._checks.get(check, Evaluations()) + spent
-
-    def _count_conditions(self, case: Case, primals: Arrays) -> None:
-        for name, holds in case.kind.conditions.items():
-            self._conditions[name] += bool(holds(case.config, primals))
 
     def _verdict(self, never_live: tuple[str, ...]) -> Verdict:
         if self._verdicts["error"] or self._verdicts["failed"]:
@@ -443,9 +604,9 @@ class _Tally:
         return "inconclusive" if unclear or never_live or not self.cases else "passed"
 
     def _describe(self, never_live: tuple[str, ...]) -> Iterator[str]:
-        if self._suite.limits.configs and not self.cases:
-            words = ", ".join(self._suite.limits.configs)
-            yield f"the limits ({words}) leave no configuration of {self._suite.kind_name}; is one of them too narrow?"
+        if self.suite.limits.configs and not self.cases:
+            words = ", ".join(self.suite.limits.configs)
+            yield f"the limits ({words}) leave no configuration of {self.suite.kind_name}; is one of them too narrow?"
         if self._smallest:
             yield f"the smallest failing primals: {self._smallest}"
         for name in never_live:
@@ -457,6 +618,9 @@ class _Tally:
             yield f"{self._unclear} of {self.cases} cases could not be judged in full"
         if self._verdicts["failed"] or self._verdicts["error"]:
             yield f"{self._verdicts['failed'] + self._verdicts['error']} of {self.cases} cases failed"
+        if len(self.lost_cases) == LOST_CASES:
+            yield f"{counted(LOST_CASES, 'case')} never came to an end; the others were not run"
+        yield from self._habits.describe()
         for note, count in sorted(self._notes.items(), key=lambda item: -item[1])[:2]:
             yield f"{note} ({count} {'case' if count == 1 else 'cases'})"
         never = [name for name, count in self._conditions.items() if count == 0]
@@ -472,40 +636,23 @@ class _OutOfTime(BaseException):
     """Ends the search for a smaller failing case."""
 
 
-def draw_cases(suite: Suite, count: int, seed: int) -> list[AnyCase]:
-    """Return that many drawn cases."""
-    from hypothesis import Phase, given
+def _search(tally: _Tally, batch: Batch, first: Callable[[AnyCase], str | None]) -> bool:
+    """Draw the cases of a batch until `first` tells a check that one fails; search for the smallest that fails it.
 
-    cases: list[AnyCase] = []
-
-    @given(drawn_cases(suite))
-    def keep(case: AnyCase) -> None:
-        cases.append(case)
-
-    if count:
-        _settings(count, seed, Phase.generate)(keep)()
-    return cases
-
-
-def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
-    """Draw cases; where one fails, search for the smallest that fails the same check."""
-    if options.examples == 0:
-        return
-    from hypothesis import Phase, given
+    Return whether one did.
+    """
+    from hypothesis import Phase
     from hypothesis.errors import Flaky, Unsatisfiable
 
     smallest: AnyCase | None = None
     check: str | None = None
     deadline = float("inf")
 
-    @_settings(options.examples, options.seed, Phase.generate, Phase.shrink)
-    @given(drawn_cases(tally._suite))
     def one_case(case: AnyCase) -> None:
         nonlocal smallest, check, deadline
         if check is None:
-            check = tally.add(case)
+            check = first(case)
             failed = check is not None
-            progress.advance()
             deadline = time.monotonic() + SHRINK_SECONDS
         else:
             # Only shrinking comes here; the smallest failing case so far is kept.
@@ -518,21 +665,42 @@ def _draw(tally: _Tally, options: Options, progress: Progress) -> None:
 
     # What is unsatisfiable shows in the number of cases, which is told; a failure that does not repeat is kept.
     with suppress(_CaseFailedError, _OutOfTime, Unsatisfiable, Flaky):
-        one_case()
+        run_examples(tally.suite, batch, one_case, Phase.generate, Phase.shrink)
+    return check is not None
 
 
-def _settings(examples: int, number: int, *phases: Phase) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Return what runs a test of hypothesis on that many examples, all of which follow from a seed."""
-    from hypothesis import HealthCheck, Verbosity, seed, settings
+def _behaviour(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """Tell what cases did beside computing."""
+    habits = _Habits()
+    for outcome in outcomes:
+        habits.add(outcome)
+    return habits.describe()
 
-    run_so = settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        phases=phases,
-        report_multiple_bugs=False,
-        print_blob=False,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
-    return lambda test: seed(number)(run_so(test))
+
+class _Habits:
+    """What cases did beside computing: warnings, output, threads."""
+
+    def __init__(self) -> None:
+        self._cases = 0
+        self._warnings: dict[str, int] = {}
+        self._printed = 0
+        self._threads = 0
+
+    def add(self, outcome: Outcome) -> None:
+        self._cases += 1
+        for text in outcome.warnings:
+            if text in self._warnings or len(self._warnings) < _WARNINGS_KEPT:
+                self._warnings[text] = self._warnings.get(text, 0) + 1
+        self._printed += outcome.printed
+        self._threads += outcome.threads > 0
+
+    def describe(self) -> Iterator[str]:
+        often = sorted(self._warnings.items(), key=lambda item: -item[1])
+        for text, count in often[:WARNINGS]:
+            yield f"warned in {count:,} of {self._cases:,} cases: {text}"
+        if len(often) > WARNINGS:
+            yield f"gave {len(often) - WARNINGS:,} other warnings"
+        if self._printed:
+            yield f"printed {self._printed:,} characters, which are not shown"
+        if self._threads:
+            yield f"left threads behind in {self._threads:,} of {self._cases:,} cases; their workers were replaced"

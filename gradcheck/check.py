@@ -107,7 +107,7 @@ def check(
     subject = _as_subject(layer_or_subject, inputs, seed)
     if dtype is not None:
         subject = subject.with_primals({name: array.astype(dtype) for name, array in subject.primals.items()})
-    from gradcheck.campaign import explain_subject
+    from gradcheck.execution.explain import explain_subject
 
     return Report(seed, (explain_subject(check_subject(subject, seed, settings), subject, seed),))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 import gradcheck
+from gradcheck.cli_crew import CrewOptions, campaigning, find_all, isolating
 from gradcheck.cli_study import study_command
 from gradcheck.cli_time import time_command
 from gradcheck.command import (
@@ -174,6 +176,8 @@ def cli() -> None:
     help="Do without a check; reports show the reason. Can be given several times.",
 )
 @click.option("--self-test", is_flag=True, help="Plant mistakes into what passed: would its cases have shown them?")
+@isolating
+@campaigning
 @click.option("--skip-empty", is_flag=True, help="Pass over targets that hold nothing to verify, without a word.")
 @click.option("--json", "json_file", callback=output_file, metavar="FILE", help="Write the report as JSON.")
 @click.option("--junit", "junit_file", callback=output_file, metavar="FILE", help="Write the report as JUnit XML.")
@@ -190,6 +194,7 @@ def verify(
     json_file: Path | None,
     junit_file: Path | None,
     html_file: Path | None,
+    **crew: Any,
 ) -> int:
     """Verify what the targets hold.
 
@@ -198,21 +203,34 @@ def verify(
 
     Exit status: 0 all passed, 1 something failed, stayed inconclusive or crashed, 2 misuse.
     """
-    from gradcheck.campaign import Options
+    from gradcheck.campaign import InterruptedRunError, Options
     from gradcheck.campaign import run as run_campaign
+    from gradcheck.execution.journal import JournalError
 
-    require_different({"--json": json_file, "--junit": junit_file, "--html": html_file})
-    items = load_all(targets or (REFERENCE,), load_any if skip_empty else load)
-    if skip_empty and not items and json_file is junit_file is html_file is None:
+    require_different({"--json": json_file, "--junit": junit_file, "--html": html_file, "--resume": crew["resume"]})
+    asked = CrewOptions(**crew)
+    asked.require_one_crew()
+    found = find_all(targets or (REFERENCE,), load_any if skip_empty else load)
+    if skip_empty and not found.items and json_file is junit_file is html_file is None:
         return _PASSED
-    with Bar(len(items)) as bar:
-        pictures = html_file is not None
-        options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test, pictures=pictures)
-        report = run_campaign(items, options, bar)
+    pictures = html_file is not None
+    options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test, pictures=pictures)
+    stopped = False
+    with contextlib.ExitStack() as stack:
+        aside = asked.aside(stack, found, options)
+        bar = stack.enter_context(Bar(len(found.items)))
+        try:
+            report = run_campaign(found.items, options, bar, **aside)
+        except InterruptedRunError as interrupt:
+            report, stopped = interrupt.report, True
+        except JournalError as error:
+            raise click.UsageError(str(error)) from None
     _show(report)
     write(json_file, report.to_json)
     write(junit_file, lambda: _junit(report))
     write(html_file, report.to_html)
+    if stopped:
+        raise _Interrupted("interrupted; the report tells what was known by then")
     return _PASSED if report.passed else _NOT_PASSED
 
 
@@ -221,18 +239,25 @@ def verify(
 @click.option("--target", help="The suite it was found in, as path.py:name (default: the reference layer).")
 @_dtype
 @_exhaustive
-def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool) -> int:
+@isolating
+def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool, **crew: Any) -> int:
     """Run one case again and show everything: calls by check, and the gradients around each worst entry.
 
     CASE is the "case" of a failure in a JSON report, or a file that holds it.
     """
-    from gradcheck.campaign import Options, check_case, explain_case
+    from gradcheck.campaign import Options, check_apart, explain_case
+    from gradcheck.execution.judge import check_case
 
     data = _read_case(case)
     suite = _suite_of(data, target)
     options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive, pictures=True)
     found = _case_of(suite, data)
-    checked = explain_case(check_case(suite, found, dtype, options.settings), suite, found, options)
+    apart = CrewOptions(**crew).crew()
+    if apart is None:
+        checked = explain_case(check_case(suite, found, dtype, options.settings), suite, found, options)
+    else:
+        with misuse(ValueError), contextlib.closing(apart):
+            checked = check_apart(suite, found, options, apart)
     report = Report(data.seed, (checked,))
     console = new_console()
     width = min(console.width, WIDTH)

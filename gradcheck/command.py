@@ -14,7 +14,16 @@ from typing import TypeVar
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -91,13 +100,14 @@ def output_file(ctx: click.Context, param: click.Parameter, value: str | None) -
     if value is None:
         return None
     path = Path(value)
-    existed = path.exists()
     try:
+        existed = path.exists()
         path.open("a", encoding="utf-8").close()
         if not existed:
             path.unlink()
-    except OSError as error:
-        why = f"expected a file that can be written, got {value!r} ({error.strerror})"
+    except (OSError, ValueError) as error:  # a name that holds a zero byte is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        why = f"expected a file that can be written, got {value!r} ({reason})"
         raise click.BadParameter(why, ctx, param) from None
     return path
 
@@ -141,6 +151,15 @@ def misuse(*errors: type[Exception]) -> Iterator[None]:
         raise click.UsageError(str(error)) from error
 
 
+class _RateColumn(ProgressColumn):
+    """How many cases a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate of the last half minute."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f}/s")
+
+
 class Bar:
     """How far a run is: the subjects in one bar, the cases of the present one in another; on terminals only."""
 
@@ -151,6 +170,8 @@ class Bar:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            _RateColumn(),
+            TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
             # What a subject prints goes where it was sent; on a terminal it must not tear the bar.

@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from gradcheck.campaign import check_case, corner_cases, draw_cases
+from gradcheck.cases import corner_cases, draw_cases
 from gradcheck.checks.stages import Settings
+from gradcheck.execution.judge import check_case
 from gradcheck.faults.calls import CALL_FAULTS, CallFault
 from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import Mistake, Question, copied, mapped, planted

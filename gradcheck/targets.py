@@ -44,7 +44,7 @@ def load_any(target: str) -> list[Item]:
         If a file that names gradcheck cannot be imported.
     """
     path = Path(target)
-    if path.suffix == ".py" and path.is_file() and b"gradcheck" not in path.read_bytes():
+    if path.suffix == ".py" and _is_file(path) and b"gradcheck" not in path.read_bytes():
         return []
     try:
         return load(target)
@@ -87,9 +87,16 @@ def _split(target: str) -> tuple[str, str | None]:
 # Modules
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a zero byte
+        return False
+
+
 def _load_file(source: str) -> ModuleType:
     path = Path(source).absolute()
-    if not path.is_file():
+    if not _is_file(path):
         siblings = [str(Path(source).with_name(near.name)) for near in path.parent.glob("*.py")]
         raise TargetError(
             f"expected a Python file, got {source!r}, which does not exist{did_you_mean(source, siblings)}"
@@ -112,7 +119,7 @@ def _load_file(source: str) -> ModuleType:
 
 def _import_module(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
-        near = did_you_mean(f"{name}.py", [f"{name}.py"]) if Path(f"{name}.py").is_file() else ""
+        near = did_you_mean(f"{name}.py", [f"{name}.py"]) if _is_file(Path(f"{name}.py")) else ""
         raise TargetError(f"expected a target path.py[:name] or package.module[:name], got {name!r}{near}")
     try:
         with _on_path(Path.cwd()):

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck import Subject
-from gradcheck.campaign import check_case, corner_cases
+from gradcheck.cases import corner_cases
 from gradcheck.checks.stages import Settings
+from gradcheck.execution.judge import check_case
 from gradcheck.faults.calls import CALL_FAULTS
 from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import Mistake, Question, planted

@@ -19,6 +19,10 @@ from gradcheck.subject import did_you_mean
 
 SCHEMA = 1
 
+#: Nothing of ours is nested deeper; what is would end a reader that follows it.
+_DEPTH = 50
+#: No number of ours has more digits; one of more than three hundred is none that fits a float.
+_DIGITS = 100
 _OUTCOMES = ("caught", "survived", "not applicable")
 _NOT_FINITE = ("nan", "inf", "-inf")
 _Reader: TypeAlias = Callable[[object, str], Any]
@@ -85,12 +89,32 @@ def parse_json(text: str) -> Any:
         If it is not valid JSON; the message says where.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        data = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
+        shallow = _is_shallow(data)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"expected JSON, got something else at {where} ({error.msg})") from None
     except RecursionError:
-        raise ValueError("expected JSON, got a text nested too deeply to be one of ours") from None
+        shallow = False
+    if not shallow:
+        raise ValueError("expected JSON, got a text nested too deeply to be one of ours")
+    return data
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"expected JSON with numbers of ours, got one of {len(digits):,} digits")
+    return int(digits)
+
+
+def _is_shallow(data: object) -> bool:
+    layer = [data]
+    for _ in range(_DEPTH):
+        inside = [one for one in layer if isinstance(one, dict | list)]
+        if not inside:
+            return True
+        layer = [part for one in inside for part in (one.values() if isinstance(one, dict) else one)]
+    return False
 
 
 def _subject_to_dict(subject: SubjectReport) -> dict[str, Any]:
@@ -140,6 +164,22 @@ def _failure_to_dict(failure: Failure) -> dict[str, Any]:
 def case_to_dict(case: CaseId) -> dict[str, Any]:
     """Return a case as plain data: what ``gradcheck replay`` takes."""
     return {"kind": case.kind, "config": _plain(case.config), "regime": case.regime, "seed": int(case.seed)}
+
+
+def subject_to_dict(subject: SubjectReport) -> dict[str, Any]:
+    """Return what is known of one subject as plain data."""
+    return _subject_to_dict(subject)
+
+
+def subject_from_dict(value: object, path: str = "$") -> SubjectReport:
+    """Return what is known of one subject, as `subject_to_dict` writes it.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown or of the wrong type; the message names its path.
+    """
+    return _subject(value, path)
 
 
 def _plain(value: Any) -> Any:
@@ -214,7 +254,7 @@ def _number(value: object, path: str) -> float:
 
 
 def _duration(value: object, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         _refuse(path, "a number from 0", value)
     return float(value)
 
@@ -342,6 +382,35 @@ def _subject(value: object, path: str) -> SubjectReport:
     # Reports of schema 1 that were written before there were canaries have no such field.
     complete = {"canaries": {}, **value} if isinstance(value, dict) else value
     return SubjectReport(**_record(complete, path, _SUBJECT))
+
+
+# The same readers, for other files of ours.
+
+
+def read_fields(value: object, path: str, readers: Mapping[str, _Reader]) -> dict[str, Any]:
+    """Return the fields of an object, which must be those that there are readers for."""
+    return _record(value, path, readers)
+
+
+def read_count(value: object, path: str) -> int:
+    """Return a whole number from 0."""
+    return _count(value, path)
+
+
+def read_flag(value: object, path: str) -> bool:
+    """Return true or false."""
+    return _flag(value, path)
+
+
+def read_text(value: object, path: str) -> str:
+    """Return a string."""
+    return _text(value, path)
+
+
+def read_texts(value: object, path: str) -> tuple[str, ...]:
+    """Return an array of strings."""
+    texts: tuple[str, ...] = _tuple_of(_text)(value, path)
+    return texts
 
 
 _REPORT: dict[str, _Reader] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.campaign import corner_cases, drawn_cases
+from gradcheck.cases import corner_cases, drawn_cases
 from gradcheck.subject import Deferred, Subject
 from gradcheck.suite import AnyCase, Suite
 

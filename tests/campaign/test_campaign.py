@@ -10,7 +10,9 @@ import pytest
 from hypothesis import strategies as st
 
 import gradcheck
-from gradcheck.campaign import Options, check_case, corner_cases, explain_case, run
+from gradcheck.campaign import Options, explain_case, run
+from gradcheck.cases import corner_cases
+from gradcheck.execution.judge import check_case
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.kind import Kind
 from gradcheck.reports.report import Evaluations, SubjectReport
@@ -362,7 +364,7 @@ def test_more_than_a_tenth_of_unclear_cases_is_inconclusive(monkeypatch, unclear
         clear = case.config["size"] > unclear
         return SubjectReport(subject.name, "square", "passed" if clear else "inconclusive", notes=("too noisy",))
 
-    monkeypatch.setattr("gradcheck.campaign.check_subject", check)
+    monkeypatch.setattr("gradcheck.execution.judge.check_subject", check)
     kind = replace(square_kind(*(SquareConfig(size) for size in range(1, 11))), regimes=("normal",))
     (report,) = run([square_suite(kind=kind)], Options(examples=0)).subjects
     assert (report.verdict, report.cases, report.vacuous) == (verdict, 10, ())

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 import gradcheck
-from gradcheck.campaign import Options, corner_cases, drawn_cases, run
+from gradcheck.campaign import Options, run
+from gradcheck.cases import corner_cases, drawn_cases
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.limits import BEHAVIOUR_LIMITS, CONFIG_LIMITS
 from gradcheck.subject import LIMITS

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gradcheck.campaign import Options, corner_cases, explain_case
+from gradcheck.campaign import Options, explain_case
+from gradcheck.cases import corner_cases
 from gradcheck.diagnosis.exhibit import Draw, exhibit
 from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import planted

@@ -8,7 +8,8 @@ from support.plain_layers import SHAPES, plain_subject
 
 import gradcheck
 from gradcheck import campaign
-from gradcheck.campaign import Options, corner_cases
+from gradcheck.campaign import Options
+from gradcheck.cases import corner_cases
 from gradcheck.diagnosis import explain
 from gradcheck.diagnosis.explain import Diagnosis, diagnose
 from gradcheck.kinds import KINDS, find_kind

@@ -15,7 +15,9 @@ from support.plain_layers import (
 )
 
 import gradcheck
-from gradcheck.campaign import Options, check_case, corner_cases, explain_case
+from gradcheck.campaign import Options, explain_case
+from gradcheck.cases import corner_cases
+from gradcheck.execution.judge import check_case
 from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import planted
 from gradcheck.kinds import find_kind

@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from gradcheck.campaign import check_case, corner_cases
+from gradcheck.cases import corner_cases
 from gradcheck.checks.stages import Settings
+from gradcheck.execution.judge import check_case
 from gradcheck.faults.calls import CALL_CANARIES, CALL_FAULTS
 from gradcheck.faults.generic import CANARIES, GENERIC
 from gradcheck.faults.mistake import Mistake, Question, planted

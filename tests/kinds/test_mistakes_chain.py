@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from gradcheck.campaign import corner_cases
+from gradcheck.cases import corner_cases
 from gradcheck.faults.mistake import Question
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.mistakes.chain import chained

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.campaign import corner_cases
+from gradcheck.cases import corner_cases
 from gradcheck.faults.mistake import Question
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.kind import Case

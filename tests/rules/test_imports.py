@@ -19,14 +19,13 @@ ALLOWED = {
     "__init__": {"adapters", "check", "numeric", "reports", "subject", "suite"},
     "__main__": set(),
     "adapters": {"subject"},
-    "campaign": {
-        *("adapters", "canaries", "check", "checks", "diagnosis", "kinds", "reports", "sentences", "subject", "suite"),
-        "witnesses",
-    },
+    "campaign": {"canaries", "cases", "checks", "execution", "kinds", "reports", "subject", "suite"},
     "canaries": {"check", "checks", "faults", "subject"},
+    "cases": {"adapters", "kinds", "suite"},
     "check": {"checks", "reports", "subject"},
     "checks": {"numeric", "reports", "subject"},
     "cli": {
+        "cli_crew",
         "cli_study",
         "cli_time",
         "command",
@@ -38,33 +37,40 @@ ALLOWED = {
         "suite",
         "targets",
     },
+    "cli_crew": {"command", "execution", "reports", "targets"},
     "cli_study": {"command", "reports"},
     "cli_time": {"command", "reports", "targets"},
     "command": {"reports", "subject", "targets"},
     "diagnosis": {"checks", "faults", "numeric", "reports", "subject"},
+    "execution": {
+        *("cases", "check", "checks", "diagnosis", "kinds", "reports", "sentences", "subject", "suite", "targets"),
+        "witnesses",
+    },
     "faults": {"subject"},
     "kinds": {"adapters", "faults", "reference_layers", "reports", "sentences", "strategies", "subject", "suite"},
     "numeric": set(),
     "pytest_plugin": {"campaign", "check", "checks", "reports", "subject", "suite", "targets"},
     "reports": {"subject"},
-    "self_test": {"campaign", "checks", "faults", "kinds", "numeric", "reports", "subject", "suite"},
+    "self_test": {"cases", "checks", "execution", "faults", "kinds", "numeric", "reports", "subject", "suite"},
     "sentences": set(),
     "strategies": {"numeric"},
     "study": {"check", "checks", "numeric", "reports", "sentences", "subject", "suite", "timing"},
     "subject": set(),
     "suite": {"kinds", "reports", "sentences", "subject"},
     "targets": {"kinds", "sentences", "subject", "suite"},
-    "timing": {"campaign", "check", "checks", "numeric", "reports", "sentences", "subject", "suite"},
+    "timing": {"cases", "check", "checks", "numeric", "reports", "sentences", "subject", "suite"},
     "witnesses": {"diagnosis", "kinds", "subject", "suite"},
 }
 #: Rooms that its functions may import beside those, when they are called.
 LATER = {
     "__main__": {"cli"},
-    "check": {"adapters", "campaign", "suite"},
-    "cli": {"campaign", "checks"},
+    "check": {"adapters", "campaign", "execution", "suite"},
+    "cli": {"campaign", "checks", "execution"},
+    "cli_crew": {"campaign"},
     "cli_study": {"study"},
     "cli_time": {"kinds", "suite", "timing"},
     "pytest_plugin": {"gradcheck", "timing"},  # the first for the version alone
+    "execution": {"gradcheck"},  # for the version alone
     "reports": {"gradcheck"},  # for the version alone
     "suite": {"adapters"},
     "timing": {"gradcheck"},  # for the version alone
@@ -75,6 +81,7 @@ MODULES = {
     ("check", "reports"): {"gradcheck.reports.report"},
     ("canaries", "checks"): {"gradcheck.checks.stages"},
     ("campaign", "checks"): {"gradcheck.checks.stages"},
+    ("execution", "checks"): {"gradcheck.checks.stages"},
     ("diagnosis", "checks"): {"gradcheck.checks.probe"},
     ("diagnosis", "numeric"): {
         *("gradcheck.numeric.function", "gradcheck.numeric.precision", "gradcheck.numeric.space")
@@ -100,6 +107,8 @@ MODULES = {
 FOREIGN = {
     "cli": {"click": True, "rich": True},
     "campaign": {"hypothesis": False},
+    "cases": {"hypothesis": False},
+    "cli_crew": {"click": True},
     "cli_study": {"click": True, "rich": True},
     "cli_time": {"click": True, "rich": True},
     "command": {"click": True, "rich": True},

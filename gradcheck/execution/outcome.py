@@ -1,0 +1,118 @@
+"""What became of one case, as data: in a worker, on its way, and in a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradcheck.reports.json import parse_json, read_fields, subject_from_dict, subject_to_dict
+from gradcheck.reports.json import read_count as count
+from gradcheck.reports.json import read_flag as flag
+from gradcheck.reports.json import read_texts as texts
+from gradcheck.reports.report import CaseId, Failure, SubjectReport
+
+#: Longer sentences are cut where cases are run apart.
+_LONGEST = 2000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case.
+
+    Attributes
+    ----------
+    report : SubjectReport
+    names : frozenset of str
+        The primals, which the builder may have chosen.
+    met : frozenset of str
+        The conditions of the kind that the case met.
+    warnings : tuple of str
+        What the subject warned of.
+    printed : int
+        Characters that the subject printed, where that was watched.
+    threads : int
+        Threads that the subject left behind, where that was watched.
+    lost : bool
+        Whether the case never came to an end by itself: its worker hung or died. It is not tried again.
+    """
+
+    report: SubjectReport
+    names: frozenset[str] = frozenset()
+    met: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+    printed: int = 0
+    threads: int = 0
+    lost: bool = False
+
+
+def lost(name: str, case: CaseId, check: str, sentence: str, reproduce: str) -> Outcome:
+    """Return the outcome of a case that did not come to an end by itself."""
+    failure = Failure(check, case, sentence, reproduce=reproduce)
+    return Outcome(SubjectReport(name, case.kind, "error", failures=(failure,)), lost=True)
+
+
+def shortened(outcome: Outcome) -> Outcome:
+    """Return an outcome whose sentences have an end, whatever text somebody's exceptions carry."""
+    report = outcome.report
+    if all(len(failure.explanation) <= _LONGEST for failure in report.failures):
+        return outcome
+    failures = tuple(replace(one, explanation=_cut(one.explanation)) for one in report.failures)
+    return replace(outcome, report=replace(report, failures=failures))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+
+
+def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain data."""
+    return {
+        "report": subject_to_dict(outcome.report),
+        "names": sorted(outcome.names),
+        "met": sorted(outcome.met),
+        "warnings": list(outcome.warnings),
+        "printed": outcome.printed,
+        "threads": outcome.threads,
+        "lost": outcome.lost,
+    }
+
+
+def outcome_from_dict(value: object, path: str = "$") -> Outcome:
+    """Return the outcome that plain data describe.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown or of the wrong type; the message names its path.
+    """
+    fields = read_fields(
+        value,
+        path,
+        {
+            "report": subject_from_dict,
+            "names": lambda names, place: frozenset(texts(names, place)),
+            "met": lambda names, place: frozenset(texts(names, place)),
+            "warnings": texts,
+            "printed": count,
+            "threads": count,
+            "lost": flag,
+        },
+    )
+    return Outcome(**fields)
+
+
+def outcome_to_json(outcome: Outcome) -> str:
+    """Return an outcome as one line of JSON."""
+    return json.dumps(outcome_to_dict(outcome), allow_nan=False)
+
+
+def outcome_from_json(text: str) -> Outcome:
+    """Return the outcome that JSON text holds.
+
+    Raises
+    ------
+    ValueError
+        If it holds none.
+    """
+    return outcome_from_dict(parse_json(text))
