@@ -10,11 +10,11 @@ import numpy as np
 from gradcheck.cases import corner_cases, draw_cases, is_valid
 from gradcheck.diagnosis.explain import Diagnosis, diagnose
 from gradcheck.diagnosis.words import explained, is_about_values
+from gradcheck.execution.witnesses import case_draws, neighbours, subject_draws, with_other_seeds
 from gradcheck.kinds.kind import Case
 from gradcheck.reports.report import Evaluations, SubjectReport
 from gradcheck.subject import Subject
 from gradcheck.suite import AnyCase, DrawnCase, Suite
-from gradcheck.witnesses import case_draws, neighbours, subject_draws, with_other_seeds
 
 #: So many cases beside the corner cases are asked for the cause of a failure.
 _WITNESSES = 30

@@ -109,7 +109,7 @@ def test_another_number_of_threads_takes_another_process(command: Command, monke
         started.append((words, {name: env[name] for name in THREAD_VARIABLES}))
         return Done()
 
-    monkeypatch.setattr("gradcheck.cli_time.subprocess.run", run)
+    monkeypatch.setattr("gradcheck.cli.time.subprocess.run", run)
     assert command("time", "layers.py:right", "--threads", "2", "--budget", "1")[0] == 7
     ((words, variables),) = started
     assert words[1:] == ["-m", "gradcheck", "time", "layers.py:right", "--threads", "2", "--budget", "1"]

@@ -12,7 +12,7 @@ import gradcheck
 from gradcheck.diagnosis.constants import named_constants
 from gradcheck.diagnosis.exhibit import Draw, exhibit
 from gradcheck.diagnosis.explain import diagnose
-from gradcheck.witnesses import subject_draws
+from gradcheck.execution.witnesses import subject_draws
 
 FACTORS = st.one_of(
     st.floats(0.01, 100.0),

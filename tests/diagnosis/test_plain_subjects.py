@@ -7,8 +7,8 @@ from support.windows import Windows, average_pool, convolution
 
 import gradcheck
 from gradcheck.diagnosis.explain import diagnose
+from gradcheck.execution.witnesses import subject_draws
 from gradcheck.subject import Trait
-from gradcheck.witnesses import subject_draws
 
 
 def spoiled(layer, primal, change):

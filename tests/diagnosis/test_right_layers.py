@@ -12,9 +12,9 @@ from gradcheck.campaign import Options
 from gradcheck.cases import corner_cases
 from gradcheck.diagnosis import explain
 from gradcheck.diagnosis.explain import Diagnosis, diagnose
+from gradcheck.execution.witnesses import case_draws, subject_draws
 from gradcheck.kinds import KINDS, find_kind
 from gradcheck.suite import suite
-from gradcheck.witnesses import case_draws, subject_draws
 
 SEED = 5
 

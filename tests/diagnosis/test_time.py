@@ -7,11 +7,11 @@ from support.plain_layers import SHAPES, affine, plain_subject
 import gradcheck
 from gradcheck.diagnosis import differences, explain
 from gradcheck.diagnosis.explain import diagnose
+from gradcheck.execution.witnesses import subject_draws
 from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import planted
 from gradcheck.kinds import find_kind
 from gradcheck.suite import suite
-from gradcheck.witnesses import subject_draws
 
 
 class Clock:

@@ -24,27 +24,10 @@ ALLOWED = {
     "cases": {"adapters", "kinds", "suite"},
     "check": {"checks", "reports", "subject"},
     "checks": {"numeric", "reports", "subject"},
-    "cli": {
-        "cli_crew",
-        "cli_study",
-        "cli_time",
-        "command",
-        "gradcheck",
-        "kinds",
-        "reports",
-        "self_test",
-        "subject",
-        "suite",
-        "targets",
-    },
-    "cli_crew": {"command", "execution", "reports", "targets"},
-    "cli_study": {"command", "reports"},
-    "cli_time": {"command", "reports", "targets"},
-    "command": {"reports", "subject", "targets"},
+    "cli": {"execution", "gradcheck", "kinds", "reports", "self_test", "subject", "suite", "targets"},
     "diagnosis": {"checks", "faults", "numeric", "reports", "subject"},
     "execution": {
         *("cases", "check", "checks", "diagnosis", "kinds", "reports", "sentences", "subject", "suite", "targets"),
-        "witnesses",
     },
     "faults": {"subject"},
     "kinds": {"adapters", "faults", "reference_layers", "reports", "sentences", "strategies", "subject", "suite"},
@@ -59,16 +42,12 @@ ALLOWED = {
     "suite": {"kinds", "reports", "sentences", "subject"},
     "targets": {"kinds", "sentences", "subject", "suite"},
     "timing": {"cases", "check", "checks", "numeric", "reports", "sentences", "subject", "suite"},
-    "witnesses": {"diagnosis", "kinds", "subject", "suite"},
 }
 #: Rooms that its functions may import beside those, when they are called.
 LATER = {
     "__main__": {"cli"},
     "check": {"adapters", "campaign", "execution", "suite"},
-    "cli": {"campaign", "checks", "execution"},
-    "cli_crew": {"campaign"},
-    "cli_study": {"study"},
-    "cli_time": {"kinds", "suite", "timing"},
+    "cli": {"campaign", "checks", "study", "timing"},
     "pytest_plugin": {"gradcheck", "timing"},  # the first for the version alone
     "execution": {"gradcheck"},  # for the version alone
     "reports": {"gradcheck"},  # for the version alone
@@ -87,7 +66,6 @@ MODULES = {
         *("gradcheck.numeric.function", "gradcheck.numeric.precision", "gradcheck.numeric.space")
     },
     ("diagnosis", "reports"): {"gradcheck.reports.report"},
-    ("witnesses", "diagnosis"): {"gradcheck.diagnosis.exhibit"},
     ("cli", "checks"): {"gradcheck.checks.stages"},
     ("pytest_plugin", "checks"): {"gradcheck.checks.stages"},
     ("kinds", "reports"): {"gradcheck.reports.report"},
@@ -108,10 +86,6 @@ FOREIGN = {
     "cli": {"click": True, "rich": True},
     "campaign": {"hypothesis": False},
     "cases": {"hypothesis": False},
-    "cli_crew": {"click": True},
-    "cli_study": {"click": True, "rich": True},
-    "cli_time": {"click": True, "rich": True},
-    "command": {"click": True, "rich": True},
     "kinds": {"hypothesis": False},
     "reports": {"jinja2": False, "matplotlib": False},
     "pytest_plugin": {"_gradcheck_pytest": True, "hypothesis": False, "pytest": True},

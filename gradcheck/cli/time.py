@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.command import (
+from gradcheck.cli.command import (
     Bar,
     Command,
     count,

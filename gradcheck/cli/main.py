@@ -16,10 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 import gradcheck
-from gradcheck.cli_crew import CrewOptions, campaigning, find_all, isolating
-from gradcheck.cli_study import study_command
-from gradcheck.cli_time import time_command
-from gradcheck.command import (
+from gradcheck.cli.command import (
     Bar,
     Command,
     html_option,
@@ -35,6 +32,9 @@ from gradcheck.command import (
     whole,
     write,
 )
+from gradcheck.cli.crew import CrewOptions, campaigning, find_all, isolating
+from gradcheck.cli.study import study_command
+from gradcheck.cli.time import time_command
 from gradcheck.reports.json import case_from_dict, parse_json, report_from_json
 from gradcheck.reports.planes import planes_to_lines
 from gradcheck.reports.report import CaseId, Report, SubjectReport, Verdict

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gradcheck.command import load_all, misuse, one_of, output_file, whole
+from gradcheck.cli.command import load_all, misuse, one_of, output_file, whole
 from gradcheck.execution.crew import Crew
 from gradcheck.execution.limits import CaseLimits
 from gradcheck.execution.source import Source

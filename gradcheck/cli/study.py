@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gradcheck.command import (
+from gradcheck.cli.command import (
     Bar,
     Command,
     count,
