@@ -77,12 +77,17 @@ def read_windows(exhibit: Exhibit, primal: str, ask: _Ask) -> Reading | None:
         return None
     if upstream.shape[1] > _CHANNELS:
         return None
-    place, centre = _whole_window(upstream.shape, ask)
+
+    def of_image(cotangent: Array) -> Array | None:
+        answer = ask(cotangent)
+        return answer if answer is not None and answer.shape == image.shape else None
+
+    place, centre = _whole_window(upstream.shape, of_image)
     if centre is None or not centre.any():
         return None
     numbers = []
     for axis in range(len(place)):
-        found = _read_axis(upstream.shape, place, axis, centre, ask)
+        found = _read_axis(upstream.shape, place, axis, centre, of_image)
         if found is None:
             return None
         numbers.append(found)

@@ -234,3 +234,38 @@ def test_a_constant_that_is_used_too_seldom_or_too_often_is_named(power, slug):
     named, sentence = told(subject)
     assert named == {"x": slug}
     assert "`t`" in sentence
+
+
+def times_three(change, x=None):
+    """Return y = 3 x, elementwise, with what its gradient becomes."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 4)) if x is None else x
+    return gradcheck.Subject("times three", {"x": x}, lambda p: (3 * p["x"], lambda g: {"x": change(3 * g)}))
+
+
+@pytest.mark.parametrize("change", [np.sum, np.ravel, lambda d: d[:0], lambda d: d[0], lambda d: np.stack([d, d])])
+def test_a_gradient_of_any_shape_is_answered(change):
+    found = diagnose(subject_draws(times_three(change), 0))
+    assert found.wrong == ("x",)
+    assert {cause.slug for cause in found.causes.values()} <= {"wrong-shape"}
+
+
+def test_a_factor_is_told_before_a_term():
+    named, sentence = told(times_three(lambda d: 0.7 * d))
+    assert named == {"x": "scale:0.7"}
+    assert "adds-upstream-gradient looks the same here" in sentence
+
+
+def test_a_gradient_that_is_nowhere_finite_is_not_explained_by_a_division():
+    found = diagnose(subject_draws(times_three(lambda d: d * np.nan, np.zeros((2, 3))), 0))
+    assert found.causes == {}
+    assert "not finite" in found.descriptions["x"]
+
+
+def test_a_gradient_that_is_not_finite_where_it_was_divided_is_explained():
+    x = np.array([[0.0, 1.0, 2.0], [3.0, -4.0, 0.0]])
+
+    def product(primals):
+        x, y = primals["x"], primals["x"] * 3
+        return y, lambda g: {"x": 3 * g / x * x / x * x / x}
+
+    assert causes(gradcheck.Subject("divided", {"x": x}, product)) == {"x": "over-x"}

@@ -6,6 +6,7 @@ from support.plain_layers import SHAPES, affine, plain_subject
 
 import gradcheck
 from gradcheck.diagnosis import differences, explain
+from gradcheck.diagnosis.exhibit import Draw
 from gradcheck.diagnosis.explain import diagnose
 from gradcheck.execution.witnesses import subject_draws
 from gradcheck.faults.generic import GENERIC
@@ -83,6 +84,22 @@ def test_that_time_ran_out_is_told(clock):
     told = diagnose(draws()).descriptions["w"]
     assert "the error lies in every entry" in told
     assert "the search for a cause ended after 3 s" in told
+
+
+def test_simpler_cases_are_asked_in_time_only(clock):
+    layer = Slow(clock, 0.1)
+    subject = slow_subject(layer)
+    right = plain_subject(affine)
+    asked = []
+
+    def neighbours():
+        for number in range(1000):
+            asked.append(number)
+            yield "", Draw(subject, number, right=right)
+
+    found = diagnose([Draw(subject, 0, right=right)], neighbours=neighbours())
+    assert found.wrong == ("w",)
+    assert 5 < len(asked) < 20
 
 
 def test_slopes_are_given_up_where_the_forward_becomes_slow(clock):

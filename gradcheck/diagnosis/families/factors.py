@@ -38,7 +38,8 @@ def other_arrays(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
     for name in arrays_called(exhibit):
         for power, words, prefix in ((1, _TIMES, "times"), (-1, _OVER, "over")):
             predict = partial(_scaled_by, name=name, power=power)
-            if predict(exhibit, primal) is not None:
+            predicted = predict(exhibit, primal)
+            if predicted is not None and np.isfinite(predicted).any():
                 told = f"the gradient is {words.format(called(name))}"
                 yield Hypothesis(f"{prefix}-{slug_of(name)}", PATTERN, plainly(told), predict)
 

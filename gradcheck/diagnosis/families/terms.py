@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.diagnosis.arrays import array_called, arrays_called, called, ratio_of, slug_of
 from gradcheck.diagnosis.exhibit import Exhibit
-from gradcheck.diagnosis.hypothesis import PATTERN, Hypothesis, plainly, turned
+from gradcheck.diagnosis.hypothesis import NUMBER, PATTERN, Hypothesis, plainly, turned
 from gradcheck.subject import Array
 
 
@@ -24,7 +24,9 @@ def terms(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
         if factor is not None:
             decay = ": weight decay, which is no part of the gradient" if name == primal else ""
             told = f"{factor:.4g} times {called(name)} is added to the gradient{decay}"
-            yield Hypothesis(f"adds-{slug_of(name)}", PATTERN, plainly(told), partial(_added, name=name, factor=factor))
+            predict = partial(_added, name=name, factor=factor)
+            # Where the right gradient is itself a multiple of the array, a factor is the simpler explanation.
+            yield Hypothesis(f"adds-{slug_of(name)}", NUMBER, plainly(told), predict)
 
 
 def functions(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
