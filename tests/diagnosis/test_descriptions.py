@@ -12,7 +12,7 @@ import gradcheck
 from gradcheck.diagnosis.explain import Cause, Diagnosis, diagnose
 from gradcheck.diagnosis.words import explained
 from gradcheck.reports.report import CaseId, Failure
-from gradcheck.witnesses import subject_draws
+from gradcheck.execution.witnesses import subject_draws
 
 CASE = CaseId(None, {}, None, 0)
 
