@@ -100,6 +100,8 @@ TOGETHER = [
     ("conv_transpose2d", "x", "last-window-dropped", "upstream-ignored"),
     ("affine", "x", "weight-as-ones", "upstream-sign"),
     ("embedding", "weight", "last-sample-only", "flipped-first"),
+    ("embedding", "weight", "negative-as-0", "last-sample-alone"),
+    ("add", "x", "first-entry-only", "upstream-sign"),
     ("concat", "x2", "offset-missing", "last-row-dropped"),
     ("relu", "x", "threshold-wrong", "last-column-dropped"),
     ("silu", "x", "input-factor-missing", "flipped-first"),
