@@ -17,7 +17,7 @@ if not metadata.entry_points(group="pytest11", name="gradcheck") and util.find_s
     pytest_plugins.append("_gradcheck_pytest")  # sources newer than what is installed
 
 settings.register_profile("dev", max_examples=25, deadline=None)
-settings.register_profile("ci", max_examples=30, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=20, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 

@@ -26,7 +26,7 @@ def no_diagnosis(monkeypatch):
     def refuse(*_, **__):
         pytest.fail("the diagnosis was asked")
 
-    monkeypatch.setattr(campaign, "diagnose", refuse)
+    monkeypatch.setattr("gradcheck.execution.explain.diagnose", refuse)
 
 
 @pytest.mark.parametrize("name", KINDS)
