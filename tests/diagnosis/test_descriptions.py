@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import gradcheck
 from gradcheck.diagnosis.explain import Cause, Diagnosis, diagnose
 from gradcheck.diagnosis.words import explained
-from gradcheck.reports.report import CaseId, Failure
 from gradcheck.execution.witnesses import subject_draws
+from gradcheck.reports.report import CaseId, Failure
 
 CASE = CaseId(None, {}, None, 0)
 
