@@ -35,7 +35,7 @@ PROMISED: dict[str, tuple[str, str]] = {
     "os._exit": ("error", "exit"),
     "killed": ("error", "crash"),
     "out of memory": ("error", "raised"),
-    "huge output": ("passed", ""),
+    "huge output": ("error", "output"),
     "output from C": ("passed", ""),
     "many warnings": ("passed", ""),
     "exception, forward": ("error", "raised"),

@@ -14,6 +14,8 @@ from gradcheck.reports.report import CaseId, Failure, SubjectReport
 
 #: Longer sentences are cut where cases are run apart.
 _LONGEST = 2000
+#: What a case may print, in characters; a layer that prints more is not meant to.
+MOST_PRINTED = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,15 @@ def lost(name: str, case: CaseId, check: str, sentence: str, reproduce: str) -> 
     """Return the outcome of a case that did not come to an end by itself."""
     failure = Failure(check, case, sentence, reproduce=reproduce)
     return Outcome(SubjectReport(name, case.kind, "error", failures=(failure,)), lost=True)
+
+
+def flooded(outcome: Outcome, case: CaseId, reproduce: str) -> Outcome:
+    """Return an outcome that is an error if the subject printed more than a case may."""
+    if outcome.printed <= MOST_PRINTED:
+        return outcome
+    sentence = f"the case printed {outcome.printed:,} characters, more than {MOST_PRINTED:,}"
+    failures = (*outcome.report.failures, Failure("output", case, sentence, reproduce=reproduce))
+    return replace(outcome, report=replace(outcome.report, verdict="error", failures=failures))
 
 
 def shortened(outcome: Outcome) -> Outcome:

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import BinaryIO
 
 from gradcheck.execution.limits import CaseLimits, lift_memory_limit, limit_memory
-from gradcheck.execution.outcome import Outcome, lost, outcome_to_json
+from gradcheck.execution.outcome import Outcome, flooded, lost, outcome_to_json
 from gradcheck.execution.source import find_item
 from gradcheck.execution.task import Task, perform
 from gradcheck.sentences import told
@@ -86,7 +86,8 @@ def _run(task: Task, pipe: Connection, log: BinaryIO, limits: CaseLimits) -> str
         with _limited(limits, log):
             outcome = perform(item, task)
     left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    return outcome_to_json(replace(outcome, printed=printed.characters, threads=len(left)))
+    outcome = replace(outcome, printed=printed.characters, threads=len(left))
+    return outcome_to_json(flooded(outcome, task.case, task.reproduce))
 
 
 def _not_found(task: Task, error: BaseException) -> Outcome:

@@ -17,10 +17,10 @@ import gradcheck
 from gradcheck.campaign import Options, run
 from gradcheck.execution.crew import Here
 from gradcheck.execution.limits import CaseLimits
-from gradcheck.execution.outcome import lost
+from gradcheck.execution.outcome import MOST_PRINTED, Outcome, flooded, lost
 from gradcheck.execution.pool import Pool
 from gradcheck.execution.source import Source, find_item, load_with_sources, source_of
-from gradcheck.reports.report import Report
+from gradcheck.reports.report import CaseId, Report, SubjectReport
 from reference_layers import ReLU
 
 OPTIONS = Options(examples=4, corners=False)
@@ -253,3 +253,12 @@ def test_a_warning_that_is_an_error_stays_one() -> None:
         warnings.simplefilter("error")
         (found,) = run([gradcheck.suite("relu", build)], Options(examples=1, corners=False)).subjects
     assert found.verdict == "error"
+
+
+def test_a_case_that_prints_too_much_is_an_error() -> None:
+    case = CaseId("relu", {"shape": (2,)}, "normal", 0)
+    quiet = Outcome(SubjectReport("loud", "relu"), printed=MOST_PRINTED)
+    assert flooded(quiet, case, "again") is quiet
+    report = flooded(replace(quiet, printed=MOST_PRINTED + 1), case, "again").report
+    assert report.verdict == "error"
+    assert [(one.check, one.reproduce) for one in report.failures] == [("output", "again")]
