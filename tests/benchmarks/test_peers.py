@@ -216,12 +216,13 @@ def test_inputs_are_scaled_and_narrowed():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak memory is asked of Linux")
 def test_memory_that_a_check_takes_is_seen(monkeypatch):
+    # More than an allocator keeps at hand of what was freed before: it comes fresh from the system.
     def prepare(function):
-        return lambda: np.ones(4 * 2**20).sum() if function.inputs > ENTRIES else None
+        return lambda: np.ones(16 * 2**20).sum() if function.inputs > ENTRIES else None
 
     monkeypatch.setattr(peers.checkers, "PEERS", (Peer("hungry", None, "", prepare),))
     larger = Layer("affine", AffineConfig((3,), 3, 2))
-    assert 30 < memory.grown("hungry", larger) < 60
+    assert 120 < memory.grown("hungry", larger) < 160
     assert memory.grown("hungry", TINY) < 10
 
 
