@@ -124,6 +124,9 @@ def html_file(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return output_file(ctx, param, value)
 
 
+seed_option = click.option(
+    "--seed", callback=whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
+)
 html_option = click.option(
     "--html", "html_file", callback=html_file, metavar="FILE", help="Write one HTML page, with pictures."
 )

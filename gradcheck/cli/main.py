@@ -28,6 +28,7 @@ from gradcheck.cli.command import (
     one_of,
     output_file,
     require_different,
+    seed_option,
     show_plain,
     whole,
     write,
@@ -163,9 +164,7 @@ def cli() -> None:
 @cli.command(cls=Command)
 @click.argument("targets", nargs=-1, metavar="[TARGET ...]")
 @click.option("--examples", callback=whole, default="100", metavar="N", help="Drawn cases per suite (default: 100).")
-@click.option(
-    "--seed", callback=whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
-)
+@seed_option
 @_dtype
 @_exhaustive
 @click.option(
@@ -274,9 +273,7 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool, *
     "--kind", "names", multiple=True, metavar="NAME", help="A kind to test, several times for several (default: all)."
 )
 @click.option("--examples", callback=whole, default="10", metavar="N", help="Drawn cases per kind (default: 10).")
-@click.option(
-    "--seed", callback=whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
-)
+@seed_option
 @click.option("--baseline", is_flag=True, help="Tell what plain differences, entry by entry, catch in the same cases.")
 @click.option("--json", "json_file", callback=output_file, metavar="FILE", help="Write every planted mistake as JSON.")
 def self_test(names: tuple[str, ...], examples: int, seed: int, baseline: bool, json_file: Path | None) -> int:

@@ -20,8 +20,8 @@ from gradcheck.cli.command import (
     new_table,
     output_file,
     require_different,
+    seed_option,
     show_plain,
-    whole,
     write,
 )
 from gradcheck.reports.study import Dtype, Scheme, StudyReport, SubjectStudy
@@ -39,9 +39,7 @@ _LOWEST = -16  # decades of the error that are drawn
 
 @click.command("study", cls=Command)
 @click.argument("targets", nargs=-1, metavar="TARGET ...")
-@click.option(
-    "--seed", callback=whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
-)
+@seed_option
 @click.option(
     "--entries", callback=count, default="16", metavar="N", help="Entries that are differenced, of all (default: 16)."
 )

@@ -25,8 +25,8 @@ from gradcheck.cli.command import (
     output_file,
     positive,
     require_different,
+    seed_option,
     show_plain,
-    whole,
     write,
 )
 from gradcheck.reports.text import counted, printable
@@ -49,9 +49,7 @@ _WIDE = 100  # columns from which spreads are shown
 
 @click.command("time", cls=Command)
 @click.argument("targets", nargs=-1, metavar="[TARGET ...]")
-@click.option(
-    "--seed", callback=whole, default="0", metavar="S", help="All random numbers follow from it (default: 0)."
-)
+@seed_option
 @click.option(
     "--budget",
     callback=positive,
