@@ -53,9 +53,20 @@ def ratio_of(one: Array, other: Array) -> float | None:
         return None
     known = np.isfinite(one) & np.isfinite(other)
     one, other = one[known], other[known]
-    energy = float(np.sum(other**2))
-    if np.count_nonzero(other) < 2 or not energy:
+    ratio = nearest_factor(one, other)
+    if np.count_nonzero(other) < 2 or not ratio:
         return None
-    ratio = float(np.sum(one * other)) / energy
     left = float(np.abs(one - ratio * other).max())
-    return ratio if ratio and left <= _LEFT * np.abs(one).max() else None
+    return ratio if left <= _LEFT * np.abs(one).max() else None
+
+
+def nearest_factor(one: Array, other: Array) -> float | None:
+    """Return the factor that brings the other array nearest to one, by least squares; None where the other is zero.
+
+    Examples
+    --------
+    >>> nearest_factor(np.array([2.0, 4.0]), np.array([1.0, 3.0]))
+    1.4
+    """
+    energy = float(np.sum(other**2))
+    return float(np.sum(one * other)) / energy if energy else None

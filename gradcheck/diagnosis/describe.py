@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from gradcheck.diagnosis.arrays import nearest_factor
 from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.subject import Array
 
@@ -185,11 +186,11 @@ def _factor(primal: str, exhibits: Sequence[Exhibit]) -> str:
     exhibit = max(exhibits, key=lambda one: one.right[primal].size)
     answer, right = exhibit.answers[primal], exhibit.right[primal]
     known = np.isfinite(answer) & np.isfinite(right)
-    energy = float(np.sum(right[known] ** 2))
-    if not energy or known.sum() < 2 or not answer[known].any():
+    answer, right = answer[known], right[known]
+    factor = nearest_factor(answer, right)
+    if factor is None or right.size < 2 or not answer.any():
         return ""
-    factor = float(np.sum(answer[known] * right[known])) / energy
-    left = float(np.sqrt(np.sum((answer[known] - factor * right[known]) ** 2) / energy))
+    left = float(np.sqrt(np.sum((answer - factor * right) ** 2) / np.sum(right**2)))
     if left > _NEAR * min(1.0, abs(factor)):
         return ""
     share = f"{left:.1%}" if left >= 1e-3 else f"{left:.1g}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradcheck.diagnosis.arrays import nearest_factor
 from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.faults.generic import GENERIC
 from gradcheck.faults.mistake import Mistake
@@ -139,8 +140,7 @@ def constant_ratio(gradient: Array, exhibit: Exhibit, primal: str) -> float | No
     known = np.isfinite(right)
     if gradient.shape != right.shape or not np.isfinite(gradient[known]).all():
         return None
-    energy = float(np.sum(right[known] ** 2))
-    if not energy or right[known].size < 2:
+    ratio = nearest_factor(gradient[known], right[known])
+    if ratio is None or right[known].size < 2:
         return None
-    ratio = float(np.sum(gradient[known] * right[known])) / energy
     return ratio if exhibit.same(gradient, ratio * right, primal) else None
