@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from gradcheck.execution import explain
+
 pytest_plugins = ["pytester"]
 if not metadata.entry_points(group="pytest11", name="gradcheck") and util.find_spec("_gradcheck_pytest"):
     pytest_plugins.append("_gradcheck_pytest")  # sources newer than what is installed
@@ -26,3 +28,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 def rng() -> np.random.Generator:
     """Return a generator with a fixed seed."""
     return np.random.default_rng(20_260_401)
+
+
+@pytest.fixture
+def no_causes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let failures be told without their causes: for tests that ask whether a fault is found, which ends sooner."""
+    monkeypatch.setattr(explain, "_explained", lambda report, _diagnosis: report)

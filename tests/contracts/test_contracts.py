@@ -542,6 +542,7 @@ def test_a_law_sees_what_a_coarse_forward_hides_from_differences(seed):
     assert [failure.check for failure in one_off.failures] == ["law:euler-w-x"]
 
 
+@pytest.mark.usefixtures("no_causes")
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.laws(kind.corners[0])])
 def test_every_law_of_a_kind_is_broken_by_a_gradient_scaled(name):
     kind = KINDS[name]

@@ -410,12 +410,15 @@ TABLE = [
     for kind, faults in FAULTS.items()
     for name, (primal, fault) in faults.items()
 ]
+#: Faults at ties and at zeros: other values have none.
+SHOWN_BY_INTEGERS = {"max_pool2d: every tied maximum gets everything", "relu: derivative 2 at zero"}
 
 
 @pytest.mark.parametrize(("kind", "primal", "fault"), TABLE)
-def test_few_corners_find_a_planted_fault_and_name_it(kind, primal, fault):
+def test_few_corners_find_a_planted_fault_and_name_it(kind, primal, fault, request):
     suite = suite_of(kind, fault)
-    few = replace(suite, kind=replace(suite.kind, regimes=("normal", "integers")))
+    regime = "integers" if request.node.callspec.id in SHOWN_BY_INTEGERS else "normal"
+    few = replace(suite, kind=replace(suite.kind, regimes=(regime,)))
     assert_found(run([few], Options(examples=0)), primal)
 
 
