@@ -92,7 +92,7 @@ def test_an_interrupted_run_leaves_its_report(command: Command, project: Path, m
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradcheck.campaign.judge_subject", interrupted)
+    monkeypatch.setattr("gradcheck.campaign.runner.judge_subject", interrupted)
     status, out, err = command("verify", "layers.py", "--json", "out.json", "--junit", "out.xml")
     assert (status, err) == (130, "gradcheck: interrupted; the report tells what was known by then\n")
     assert "2 subjects: 2 inconclusive" in out

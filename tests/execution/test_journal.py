@@ -127,7 +127,7 @@ def test_an_interrupt_of_the_last_look_keeps_what_was_found(layers: str, monkeyp
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradcheck.campaign._Tally.take_apart", interrupted)
+    monkeypatch.setattr("gradcheck.campaign.tally.Tally.take_apart", interrupted)
     items, _ = load_with_sources([f"{layers}:steep"])
     with pytest.raises(InterruptedRunError) as caught:
         run(items, OPTIONS)

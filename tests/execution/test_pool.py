@@ -83,7 +83,7 @@ def test_habits_are_told_and_a_worker_that_ends_costs_one_case(layers: str) -> N
 
 
 def test_a_suite_that_always_crashes_is_given_up(layers: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradcheck.campaign.LOST_CASES", 1)
+    monkeypatch.setattr("gradcheck.campaign.tally.LOST_CASES", 1)
     items, sources = load_with_sources([f"{layers}:leaving"])
     with Pool(1) as pool:
         (found,) = run(items, OPTIONS, crew=pool, sources=sources).subjects

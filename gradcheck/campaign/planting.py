@@ -1,0 +1,27 @@
+"""What becomes of mistakes that are planted where everything passed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gradcheck.campaign.options import Options
+from gradcheck.canaries import try_canaries
+from gradcheck.reports.report import SubjectReport
+from gradcheck.subject import Subject
+
+
+def with_canaries(report: SubjectReport, points: Iterable[tuple[Subject, int]], options: Options) -> SubjectReport:
+    """Return the report with what became of planted mistakes, if that was asked and everything passed."""
+    if not options.self_test or report.verdict != "passed":
+        return report
+    begun = time.perf_counter()
+    found = try_canaries(list(points), options.settings)
+    return replace(
+        report,
+        verdict="inconclusive" if found.notes else report.verdict,
+        notes=(*report.notes, *found.notes),
+        canaries=found.outcomes,
+        seconds=report.seconds + time.perf_counter() - begun,
+    )
