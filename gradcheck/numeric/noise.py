@@ -19,6 +19,8 @@ _SPACING = 16.0
 _STANDING_SHARE = 0.1
 #: A line whose higher differences stay below this share of its rise has no bend in it, only noise.
 _STRAIGHT = 1e-3
+#: The same where the noise may be that of float32: a kink beside a flat piece leaves at least a twentieth.
+_STRAIGHT_IN_SINGLE = 0.02
 #: Half-way between two precisions some arguments of many cross a rounding boundary of the lower one.
 _STANDING_SHARE_BETWEEN = 0.5
 
@@ -53,7 +55,7 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     point, direction : Vector
         The points lie on the line ``point + t·direction``.
     outputs, slope : Vector
-        ``f(point)``, and its slope along `direction` as far as it is known.
+        ``f(point)``, and its slope along `direction` as far as it is known; 0 where it is not.
 
     Notes
     -----
@@ -67,11 +69,6 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011), section 3.
     """
     own = function.precision
-    should_move = np.abs(slope) * _SPACING > 16 * (np.abs(outputs) + np.finfo(float).tiny)
-
-    def stands_still(moves: NDArray[np.bool_], share: float) -> bool:
-        return bool(should_move.any() and np.mean(moves[should_move]) < share)
-
     values = _line(function, point, direction, outputs, _SPACING * own.unit)
     level, still = _level(values), ~_moves(values)
     # From float32 down the roundoffs are too close together to tell float16 from a difference of large numbers.
@@ -79,9 +76,16 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
         return Noise(level, own)
     values = _line(function, point, direction, outputs, _SPACING * SINGLE.unit)
     # An output that stands still hides its noise; over larger steps, where they are still straight, it shows.
-    wide = _level(values)
-    straight = wide < _STRAIGHT * np.abs(values[-1] - values[0])
-    level = np.where(still & straight, np.maximum(level, wide), level)
+    wide, rise = _level(values), np.abs(values[-1] - values[0])
+    level = np.where(still & (wide < _STRAIGHT * rise), np.maximum(level, wide), level)
+    # There its slope shows too, where no smaller step showed it.
+    seen = np.where(wide < _STRAIGHT_IN_SINGLE * rise, rise / ((_POINTS - 1) * _SPACING * SINGLE.unit), 0.0)
+    slope = np.where(slope == 0, seen, np.abs(slope))
+    should_move = slope * _SPACING > np.abs(outputs) + np.finfo(float).tiny  # by a roundoff from point to point
+
+    def stands_still(moves: NDArray[np.bool_], share: float) -> bool:
+        return bool(should_move.any() and np.mean(moves[should_move]) < share)
+
     if not stands_still(~still, _STANDING_SHARE):
         return Noise(level, own)
     for precision in (SINGLE, HALF):

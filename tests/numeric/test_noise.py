@@ -1,9 +1,12 @@
 """Measured noise and the precision in which a function really computes."""
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 
 import gradcheck
+from gradcheck.faults.calls import CALL_FAULTS
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.noise import measure_noise
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE
@@ -33,6 +36,32 @@ def test_a_hidden_cast_is_seen(rng, dtype, precision):
     x = rng.standard_normal(50)
     noise = measured(lambda v: np.tanh(v.astype(dtype)).astype(np.float64), x, 1 - np.tanh(x) ** 2)
     assert noise.precision is precision
+
+
+def test_a_hidden_cast_is_seen_where_it_hid_the_slope(rng):
+    """Within steps that float32 rounds away a function is flat: its slope was found to be 0."""
+    x, direction = rng.standard_normal(50), rng.uniform(1, 2, 50)
+    hiding = Function(lambda v: np.tanh(v.astype(np.float32).astype(float)), lambda point: point, DOUBLE)
+    noise = measure_noise(hiding, x, direction, hiding.evaluate(x), np.zeros(50))
+    assert noise.precision is SINGLE
+
+
+@pytest.mark.parametrize("name", ["gelu", "sigmoid", "tanh", "softplus"])
+def test_a_layer_that_rounds_its_input_and_has_no_other_forward_is_told_of(name):
+    (fault,) = (fault for fault in CALL_FAULTS if fault.slug == "input-in-float32")
+    suite = gradcheck.suite(name)
+    for seed in range(3):
+        config = replace(suite.kind.corners[0], shape=(3, 7))
+        layer = suite.subject(suite.case(asdict(config), "normal", seed))
+        report = gradcheck.check(fault.plant(replace(layer, forward=None)), seed=seed)
+        assert [failure.check for failure in report.failures] == ["precision"], str(report)
+
+
+@pytest.mark.parametrize("distance", [1e-9, 1e-7, 1e-6, 2.5e-6])
+@pytest.mark.parametrize("kinked", [np.abs, lambda v: np.maximum(v, 0), lambda v: np.maximum(v, 0) + 1])
+def test_flat_pieces_beside_kinks_are_no_sign_of_a_hidden_cast(kinked, distance):
+    x = np.linspace(-1.2, -0.8, 40) * distance
+    assert measured(kinked, x, np.zeros(40)).precision is DOUBLE
 
 
 def test_flat_outputs_are_no_sign_of_a_hidden_cast(rng):
