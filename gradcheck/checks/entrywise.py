@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.checks.escalation import Examination, examine_twice
+from gradcheck.checks.escalation import Examination, examine_still, examine_twice
 from gradcheck.checks.setting import SIGMAS, Setting
 from gradcheck.checks.stacked import StackedDifferences
 from gradcheck.numeric.entries import Entries, entry_gradient
@@ -90,7 +90,9 @@ def confirm_entry(setting: Setting, position: int) -> Examination:
     """Examine one entry alone, by a ladder of its own."""
     single = np.zeros(setting.space.size)
     single[position] = setting.scale_of_entry[position]
-    return examine_twice(setting, single, single)
+    found = examine_twice(setting, single, single)
+    still = None if found.state == "wrong" else examine_still(setting, single)
+    return still if still is not None and still.state == "wrong" else found
 
 
 def _differentiate(

@@ -84,6 +84,18 @@ def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examinatio
     return examine(setting, first)
 
 
+def examine_still(setting: Setting, tangent: Vector) -> Examination | None:
+    """Examine along a tangent where the outputs stand still on small steps; None where they move.
+
+    A ladder that looks for a slope climbs on from there, until it meets the kink at which a dead unit wakes up.
+    """
+    rungs = climb(setting.function, setting.point, setting.outputs, tangent, setting.first_step, _RUNGS)
+    slopes = read(rungs, setting.noise, setting.function.precision)
+    if slopes.value.any() or not slopes.smooth.all():
+        return None
+    return _judge_with_spread(setting, slopes, setting.cotangent(), tangent)
+
+
 def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination, cotangent: Vector) -> Examination:
     """Judge the outputs that were rough at the chosen step at the step that suits them, if there is one."""
     rough = ~found.slopes.smooth

@@ -37,8 +37,8 @@ def explained(failures: Sequence[Failure], diagnosis: Diagnosis) -> tuple[Failur
     told = [_explained(failure, diagnosis) for failure in failures]
     if not diagnosis.wrong:
         return tuple(told)
-    # A wrong value breaks promises too; the value is what people look for first.
-    return tuple(sorted(told, key=lambda failure: failure.check in _BROKEN_BY_VALUES))
+    # The value is what people look for first; last come promises that a wrong value breaks too.
+    return tuple(sorted(told, key=lambda one: (one.check not in VALUES, one.check in _BROKEN_BY_VALUES)))
 
 
 def _explained(failure: Failure, diagnosis: Diagnosis) -> Failure:

@@ -69,6 +69,7 @@ SUBJECTS = [
     spoiled(affine, x=lambda p, d, g: d["x"] + 0.1 * p["x"], w=lambda p, d, g: d["w"] + p["w"], b=lambda p, d, g: g),
     spoiled(affine, b=lambda p, d, g: d["b"][:, None], w=lambda p, d, g: 3 * d["w"][::-1]),
     spoiled(lstm_cell, h=lambda p, d, g: -3 * d["h"]),
+    spoiled(affine, w=lambda p, d, g: 3 * p["w"]),
     image(lambda w: w[:, :, ::-1, ::-1], stride=(3, 2), padding=((0, 0), (1, 1))),
     image(lambda w: w[:, :, ::-1]),
     image(lambda w: w.swapaxes(2, 3), dilation=(1, 2)),

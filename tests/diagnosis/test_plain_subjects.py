@@ -46,6 +46,8 @@ KNOWN = {
     "no root of the size": (attention, "q", lambda p, d, g: d["q"] * 3**0.5, "scale:√q.shape[1]", "1.732"),
     "a number without a name": (affine, "w", lambda p, d, g: 0.7 * d["w"], "scale:0.7", "0.7 times the right one"),
     "weight decay": (affine, "w", lambda p, d, g: d["w"] + 0.1 * p["w"], "adds-w", "0.1 times `w`"),
+    "passed on": (layer_norm, "x", lambda p, d, g: g, "is-upstream-gradient", "is the upstream gradient, whatever"),
+    "a parameter": (affine, "w", lambda p, d, g: 2 * p["w"], "is-w", "the gradient is 2 times `w`"),
     "clipped": (affine, "w", lambda p, d, g: np.clip(d["w"], -1, 1), "clipped", "at ±1"),
     "divided by its norm": (affine, "w", lambda p, d, g: d["w"] / np.linalg.norm(d["w"]), "normalised", "norm"),
     "without sign": (affine, "w", lambda p, d, g: np.abs(d["w"]), "without-sign", "sign"),
@@ -245,6 +247,26 @@ def test_a_gradient_of_any_shape_is_answered(change):
     found = diagnose(subject_draws(times_three(change), 0))
     assert found.wrong == ("x",)
     assert {cause.slug for cause in found.causes.values()} <= {"wrong-shape"}
+
+
+def relu(change):
+    """Return max(0, x), with what becomes of the upstream gradient."""
+    x = np.random.default_rng(0).standard_normal((4, 5))
+    return gradcheck.Subject("relu", {"x": x}, lambda p: (np.maximum(p["x"], 0), lambda g: {"x": change(g, p["x"])}))
+
+
+def test_a_mask_that_is_forgotten_is_named_and_its_entries_are_counted():
+    (failure,) = gradcheck.check(relu(lambda g, x: g.copy())).failures
+    dead = np.count_nonzero(relu(None).primals["x"] < 0)
+    assert (failure.cause, failure.wrong_entries, failure.entries) == ("is-upstream-gradient", dead, 20)
+    assert failure.numeric == 0
+    assert "no single entry" not in failure.explanation
+
+
+def test_an_array_is_no_explanation_where_a_factor_is_one():
+    named, sentence = told(times_three(lambda d: d / 3))
+    assert named == {"x": "scale:1/channels"}
+    assert "looks the same" not in sentence
 
 
 def test_a_factor_is_told_before_a_term():

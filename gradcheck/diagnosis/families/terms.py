@@ -1,4 +1,4 @@
-"""Gradients with a term too many, or to each entry of which something was done."""
+"""Gradients that are another array, have a term too many, or to each entry of which something was done."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from gradcheck.subject import Array
 
 
 def terms(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
-    """Yield that a multiple of an array is added, as weight decay is."""
+    """Yield that a multiple of an array is the gradient, or is added to it, as weight decay is."""
     answer, right = exhibit.answers[primal], exhibit.right[primal]
     for name in arrays_called(exhibit):
         array = array_called(exhibit, name)
         if array is None or not array.shape == right.shape == answer.shape:
             continue
-        factor = ratio_of(answer - right, array)
+        factor = ratio_of(answer, array)
+        if factor is not None:
+            told = f"the gradient is {_times(factor)}{called(name)}, whatever the forward does"
+            yield Hypothesis(f"is-{slug_of(name)}", NUMBER, plainly(told), partial(_alone, name=name, factor=factor))
+        factor = ratio_of(answer - right, array) if right.any() else None
         if factor is not None:
             decay = ": weight decay, which is no part of the gradient" if name == primal else ""
-            told = f"{factor:.4g} times {called(name)} is added to the gradient{decay}"
+            told = f"{_times(factor)}{called(name)} is added to the gradient{decay}"
             predict = partial(_added, name=name, factor=factor)
             # Where the right gradient is itself a multiple of the array, a factor is the simpler explanation.
             yield Hypothesis(f"adds-{slug_of(name)}", NUMBER, plainly(told), predict)
@@ -39,6 +43,16 @@ def functions(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
     yield turned("sign-alone", PATTERN, "only the sign of the gradient is left", np.sign)
     yield turned("squared", PATTERN, "every entry of the gradient is squared", np.square)
     yield turned("normalised", PATTERN, "the gradient is divided by its norm", _normalised)
+
+
+def _times(factor: float) -> str:
+    told = f"{factor:.4g}"
+    return "" if told == "1" else f"{told} times "
+
+
+def _alone(exhibit: Exhibit, primal: str, name: str, factor: float) -> Array | None:
+    array = array_called(exhibit, name)
+    return None if array is None or array.shape != exhibit.right[primal].shape else factor * array
 
 
 def _added(exhibit: Exhibit, primal: str, name: str, factor: float) -> Array | None:
