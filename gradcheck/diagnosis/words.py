@@ -19,6 +19,8 @@ _BROKEN_BY_VALUES = (
     "batch-sizes",
     "any-rank",
 )
+#: Contracts that can be broken without making a value wrong: the value is what people look for first.
+_NEVER_TO_BLAME = ("alias",)
 #: Checks that tell nothing of a cause.
 _NO_CAUSE = ("build", "raised", "form", "names", "dtype", "forward")
 #: Relative errors up to this are those of a float32 cast.
@@ -37,8 +39,8 @@ def explained(failures: Sequence[Failure], diagnosis: Diagnosis) -> tuple[Failur
     told = [_explained(failure, diagnosis) for failure in failures]
     if not diagnosis.wrong:
         return tuple(told)
-    # The value is what people look for first; last come promises that a wrong value breaks too.
-    return tuple(sorted(told, key=lambda one: (one.check not in VALUES, one.check in _BROKEN_BY_VALUES)))
+    # What may have made a value wrong, such as a changed argument, comes before it.
+    return tuple(sorted(told, key=lambda one: (one.check in _BROKEN_BY_VALUES, one.check in _NEVER_TO_BLAME)))
 
 
 def _explained(failure: Failure, diagnosis: Diagnosis) -> Failure:

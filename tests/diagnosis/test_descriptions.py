@@ -106,9 +106,9 @@ def test_a_failure_gets_the_cause_of_its_primals(diagnosis, check, primal, cause
     assert (one.cause, one.explanation) == (cause, explanation)
 
 
-def test_values_come_first_and_what_they_break_last():
-    told = explained(failures(("batch-order", "x"), ("alias", None), ("gradient", "x")), BOTH)
-    assert [one.check for one in told] == ["gradient", "alias", "batch-order"]
+def test_what_may_have_made_a_value_wrong_comes_before_it_and_what_it_breaks_last():
+    told = explained(failures(("batch-order", "x"), ("alias", None), ("mutation", None), ("gradient", "x")), BOTH)
+    assert [one.check for one in told] == ["mutation", "gradient", "alias", "batch-order"]
 
 
 def test_a_ratio_is_not_told_twice():
