@@ -77,7 +77,7 @@ def _build_wheel(folder: Path) -> set[str]:
 def _installed_files() -> set[str]:
     """Return what an installed distribution holds of the packages; nothing where it points at the sources."""
     names = {file.as_posix() for file in metadata.files("gradcheck") or ()}
-    return {name for name in names if name.split("/")[0] in PACKAGES}
+    return {name for name in names if name.split("/")[0] in (*PACKAGES, MODULE)}
 
 
 @pytest.fixture(scope="module")
