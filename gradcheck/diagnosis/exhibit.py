@@ -68,6 +68,7 @@ class Exhibit:
         self.exact = exact
         self._same = same
         self._predicted: dict[Mistake, Arrays] = {}
+        self._contributions: dict[str, Array | None] = {}
 
     @property
     def right(self) -> Arrays:
@@ -119,6 +120,26 @@ class Exhibit:
                 return np.asarray(self.question.altered(cotangent, **primals)[primal])
         except (ValueError, ArithmeticError, TooExpensiveError):
             return None
+
+    def contributions(self, primal: str) -> Array | None:
+        """Return what each entry of the upstream gradient adds to the right gradient, by entry; None for a tuple."""
+        if primal not in self._contributions:
+            self._contributions[primal] = self._one_by_one(primal)
+        return self._contributions[primal]
+
+    def _one_by_one(self, primal: str) -> Array | None:
+        upstream = self.question.cotangent
+        if isinstance(upstream, tuple):
+            return None
+        rows = []
+        for place in np.ndindex(upstream.shape):
+            one = np.zeros_like(upstream)
+            one[place] = upstream[place]
+            row = self.altered(primal, one)
+            if row is None:
+                return None
+            rows.append(np.nan_to_num(row).ravel())  # of an output with a kink nobody knows what it adds
+        return np.array(rows)
 
     def _make(self, mistake: Mistake) -> Arrays:
         if not mistake.applies(self.question.config, self.question.primals):

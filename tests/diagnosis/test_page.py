@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.plain_layers import affine, lstm_cell, plain_subject
+from support.plain_layers import affine, layer_norm, lstm_cell, plain_subject
 from support.windows import Windows, convolution
 
 import gradcheck
@@ -72,6 +72,7 @@ SUBJECTS = [
     spoiled(affine, w=lambda p, d, g: 3 * p["w"]),
     image(lambda w: w[:, :, ::-1, ::-1], stride=(3, 2), padding=((0, 0), (1, 1))),
     image(lambda w: w[:, :, ::-1]),
+    spoiled(layer_norm, x=lambda p, d, g: g),
     image(lambda w: w.swapaxes(2, 3), dilation=(1, 2)),
 ]
 

@@ -236,6 +236,53 @@ def test_a_constant_that_is_used_too_seldom_or_too_often_is_named(power, slug):
     assert "`t`" in sentence
 
 
+def test_a_softmax_without_its_sum_is_named():
+    def softmax(primals):
+        y = np.exp(primals["x"]) / np.exp(primals["x"]).sum(axis=1, keepdims=True)
+        return y, lambda g: {"x": g * y * (1 - y)}
+
+    named, sentence = told(plain_subject(softmax, {"x": (3, 5)}))
+    assert named == {"x": "own-output-alone"}
+    assert "in its own place" in sentence
+
+
+@pytest.mark.parametrize(("order", "slug"), [(1, "last-contribution-alone"), (-1, "first-contribution-alone")])
+@pytest.mark.parametrize("assigned", [True, False])
+def test_windows_that_are_assigned_where_they_should_be_added_are_named(order, slug, assigned):
+    def moving(primals):
+        """Return y[n, f, i] = Σ x[n, :, i : i + 3] · w[f]."""
+        x, w = primals["x"], primals["w"]
+        places = range(x.shape[2] - 2)
+
+        def pullback(g):
+            dx, dw = np.zeros_like(x), np.zeros_like(w)
+            for i in places[::order]:
+                part = np.einsum("nf,fck->nck", g[:, :, i], w)
+                dx[:, :, i : i + 3] = part if assigned else dx[:, :, i : i + 3] + part
+                dw += np.einsum("nf,nck->fck", g[:, :, i], x[:, :, i : i + 3])
+            return {"x": dx, "w": dw}
+
+        return np.stack([np.einsum("nck,fck->nf", x[:, :, i : i + 3], w) for i in places], axis=2), pullback
+
+    assert causes(plain_subject(moving, {"x": (2, 2, 7), "w": (3, 2, 3)})) == ({"x": slug} if assigned else {})
+
+
+def test_rows_that_are_assigned_where_they_should_be_added_are_told():
+    rows = np.array([4, 1, 0, 1, 3, 1])
+
+    def embedding(primals):
+        def pullback(g):
+            table = np.zeros_like(primals["table"])
+            table[rows] += g  # counts every row once
+            return {"table": table}
+
+        return primals["table"][rows], pullback
+
+    named, sentence = told(plain_subject(embedding, {"table": (5, 3)}))
+    assert named == {"table": "last-contribution-alone"}
+    assert "assigned" in sentence
+
+
 def times_three(change, x=None):
     """Return y = 3 x, elementwise, with what its gradient becomes."""
     x = np.random.default_rng(0).standard_normal((2, 3, 4)) if x is None else x

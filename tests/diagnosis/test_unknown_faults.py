@@ -34,7 +34,6 @@ UNEXPLAINED = {
     "one operand backwards": (perceptron, "h.T @ g", "h.T[:, ::-1] @ g", "w2", "all other gradients are right"),
     "sign of an operand": (affine, "x.T @ g", "np.abs(x.T) @ g", "w", "the gradient of `x` and `b` is right"),
     "a constant more": (affine, "g @ w.T", "(g + 1) @ w.T", "x", "the gradient of `w` and `b` is right"),
-    "= for +=, input": (conv, "] += spread", "] = spread", "x", "the gradient of `w` and `b` is right"),
     "= for +=, kernel": (conv, "dw += np", "dw = np", "w", "the gradient of `x` and `b` is right"),
     "index + 1": (conv, "i, j], window", "i - 1, j], window", "w", "the gradient of `x` and `b` is right"),
     "other channels": (conv, "i, j], w)", "i, j], np.roll(w, 1, 0))", "x", "the gradient of `w` and `b` is right"),
@@ -53,8 +52,6 @@ UNEXPLAINED = {
     "slope of the new cell": (lstm_cell, "dn * (1 - n**2)", "dn", "b", "at the indices 4 to 5 of 8 along axis 0"),
     "operand of one gate": (lstm_cell, "dh2 * t", "dh2 * n", "w", "at the indices 6 to 7 of 8 along axis 1"),
     "other gate": (lstm_cell, "dc = dc2 * f", "dc = dc2 * i", "c", "all other gradients are right"),
-    "duplicates overwrite": (gather, "np.add.at(d, rows, g)", "d[rows] = g", "table", "indices 0, 2 of 5 along axis 0"),
-    "duplicates counted once": (gather, "np.add.at(d, rows, g)", "d[rows] += g", "table", "indices 0, 2 of 5"),
     "sign of a term": (cross_entropy, "s - onehot", "s + onehot", "x", "in 7 of 35 entries: [0, 0], [1, 1]"),
     "term dropped": (cross_entropy, "(s - onehot)", "s", "x", "in 7 of 35 entries: [0, 0], [1, 1]"),
 }  # fmt: skip
@@ -68,6 +65,9 @@ NAMED = {
     "root dropped": (attention, " / np.sqrt(q.shape[1])", "", "q", "scale:√q.shape[1]"),
     "output dropped": (lstm_cell, "dc2 = dc2 + dh2", "dc2 = dh2", "u", "output-1-left-out"),
     "mean dropped": (cross_entropy, " / len(x)", "", "x", "scale:N"),
+    "= for +=, input": (conv, "] += spread", "] = spread", "x", "last-contribution-alone"),
+    "duplicates overwrite": (gather, "np.add.at(d, rows, g)", "d[rows] = g", "table", "last-contribution-alone"),
+    "duplicates counted once": (gather, "np.add.at(d, rows, g)", "d[rows] += g", "table", "last-contribution-alone"),
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from gradcheck.diagnosis.exhibit import Exhibit
+from gradcheck.diagnosis.families.contributions import contributions
 from gradcheck.diagnosis.families.factors import constants, other_arrays
 from gradcheck.diagnosis.families.index_sets import parts_of_gradient, parts_of_upstream
 from gradcheck.diagnosis.families.operands import operands, updates
@@ -27,6 +28,7 @@ FAMILIES: tuple[Family, ...] = (
     other_arrays,
     terms,
     functions,
+    contributions,
 )
 #: Those that ask for it at other points, which takes long where differences tell it.
 FAR_FAMILIES: tuple[Family, ...] = (operands, updates)
