@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -319,3 +320,9 @@ def test_the_curve_tells_how_near_any_step_comes():
     curve: Any = step_curve(failure("x"), picture())
     assert "nearer to the analytic value than 10, 1e7 times the error bar" in curve.caption
     assert "from 1 to 1e-11" in curve.caption
+
+
+def test_points_that_logarithmic_axes_cannot_show_are_told_of():
+    flat = replace(picture(), steps=(1.0, 0.1, 0.01), differences=(2.0, 0.0, 0.0))
+    curve: Any = step_curve(replace(failure("x"), analytic=-1.5, numeric=0.0), flat)
+    assert "At 2 of 3 steps it is the numeric value itself" in curve.caption

@@ -86,6 +86,9 @@ def step_curve(failure: Failure, picture: GradientPicture) -> Picture | None:
         f"{format_short(steps.min())}. With no step does it come nearer to the analytic value than "
         f"{format_short(nearest)}{f', {format_short(nearest / bar)} times the error bar' if bar > 0 else ''}."
     )
+    exact = np.count_nonzero(to_numeric == 0)
+    if exact:
+        caption += f" At {exact} of {steps.size} steps it is the numeric value itself, which such axes cannot show."
     svg = draw(*_CURVE, f"Chart with logarithmic axes. {caption}", paint)
     return Picture(svg, "Does the step explain it?", caption)
 
