@@ -7,7 +7,7 @@ from gradcheck.diagnosis.families.contributions import contributions
 from gradcheck.diagnosis.families.factors import constants, other_arrays
 from gradcheck.diagnosis.families.index_sets import parts_of_gradient, parts_of_upstream
 from gradcheck.diagnosis.families.operands import operands, updates
-from gradcheck.diagnosis.families.orientations import orientations
+from gradcheck.diagnosis.families.orientations import orientations, orientations_of_upstream
 from gradcheck.diagnosis.families.shapes import shapes
 from gradcheck.diagnosis.families.terms import functions, terms
 from gradcheck.diagnosis.families.windows import windows
@@ -29,6 +29,7 @@ FAMILIES: tuple[Family, ...] = (
     terms,
     functions,
     contributions,
+    orientations_of_upstream,
 )
 #: Those that ask for it at other points, which takes long where differences tell it.
 FAR_FAMILIES: tuple[Family, ...] = (operands, updates)
