@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from gradcheck.execution.outcome import Outcome
 
@@ -40,9 +40,8 @@ class Habits:
             yield f"left threads behind in {self._threads:,} of {self._cases:,} cases; their workers were replaced"
 
 
-def behaviour(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """Tell what cases did beside computing."""
+def behaviour(outcome: Outcome) -> Iterator[str]:
+    """Tell what a case did beside computing."""
     habits = Habits()
-    for outcome in outcomes:
-        habits.add(outcome)
+    habits.add(outcome)
     return habits.describe()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gradcheck.campaign.options import Options
@@ -12,12 +12,17 @@ from gradcheck.reports.report import SubjectReport
 from gradcheck.subject import Subject
 
 
-def with_canaries(report: SubjectReport, points: Iterable[tuple[Subject, int]], options: Options) -> SubjectReport:
-    """Return the report with what became of planted mistakes, if that was asked and everything passed."""
+def with_canaries(
+    report: SubjectReport, points: Callable[[], Sequence[tuple[Subject, int]]], options: Options
+) -> SubjectReport:
+    """Return the report with what became of planted mistakes, if that was asked and everything passed.
+
+    `points` makes the subjects only then: a network takes its time.
+    """
     if not options.self_test or report.verdict != "passed":
         return report
     begun = time.perf_counter()
-    found = try_canaries(list(points), options.settings)
+    found = try_canaries(points(), options.settings)
     return replace(
         report,
         verdict="inconclusive" if found.notes else report.verdict,

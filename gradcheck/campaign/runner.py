@@ -94,19 +94,18 @@ def _run_one(
 ) -> SubjectReport:
     progress.begin(item.name, 1)
     begun = time.perf_counter()
+    subject: Subject | None = None
     if bench is None:
         subject = made_subject(item, options.dtype)
         outcome = judge_subject(subject, options.seed, None, options.settings)
         outcome = replace(outcome, report=explain_subject(outcome.report, subject, options.seed))
-        points = iter([(subject, options.seed)])
     else:
         command = item.reproduce.replace("{seed}", str(options.seed)) if isinstance(item, Subject) else ""
         case = CaseId(None, {}, None, options.seed)
         task = Task(seat.number, 0, item.name, case, None, options.dtype, options.settings, command, seat.source)
         ((_, outcome),) = bench.run(item, [task])
-        points = ((made_subject(one, options.dtype), options.seed) for one in [item])  # a network takes its time
     progress.advance()
-    report = replace(outcome.report, notes=(*outcome.report.notes, *behaviour([outcome])))
+    report = replace(outcome.report, notes=(*outcome.report.notes, *behaviour(outcome)))
     if outcome.lost:
         report = replace(report, seconds=time.perf_counter() - begun)
-    return with_canaries(report, points, options)
+    return with_canaries(report, lambda: [(subject or made_subject(item, options.dtype), options.seed)], options)

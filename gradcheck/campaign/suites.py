@@ -37,7 +37,9 @@ def run_suite(suite: Suite, seat: Seat, options: Options, progress: Progress, be
         failures = (*tally.take_apart(), *tally.lost)
         report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
         dtype = None if options.dtype is None else np.dtype(options.dtype)
-        return with_canaries(report, ((suite.subject(case, dtype), case.seed) for case in tally.passed), options)
+        return with_canaries(
+            report, lambda: [(suite.subject(case, dtype), case.seed) for case in tally.passed], options
+        )
     except KeyboardInterrupt:
         raise InterruptedItemError(tally.report_so_far(time.perf_counter() - begun)) from None
 
@@ -75,13 +77,12 @@ def _run_plan(
     judge: JudgeOnBench,
 ) -> None:
     """Run the corners and all drawn cases; then search for the smallest that fails as the first that failed."""
-    settings = replace(options.settings, take_apart=False)
     places: dict[int, _Place] = {}
 
     def tasks() -> Iterator[Task]:
         for number, one in enumerate(_plan(tally.suite, corners, options)):
             places[number] = one
-            yield judge.task(one.case, settings, number)
+            yield judge.task(one.case, tally.settings, number)
 
     failed: tuple[_Place, str] | None = None
     for task, outcome in judge.bench.run(tally.suite, tasks()):

@@ -30,7 +30,7 @@ class Tally:
         self.suite = suite
         self._judge = judge
         self._options = options
-        self._settings = replace(options.settings, take_apart=False)
+        self.settings = replace(options.settings, take_apart=False)
         self._evaluations = Evaluations()
         self._verdicts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
         self._conditions = dict.fromkeys(suite.kind.conditions if suite.kind else (), 0)
@@ -63,7 +63,7 @@ class Tally:
 
     def add(self, case: AnyCase) -> str | None:
         """Check a case and count it; return the check that it fails: that of the gradient first."""
-        return self.count(case, self._judge.judge(case, self._settings))
+        return self.count(case, self._judge.judge(case, self.settings))
 
     def count(self, case: AnyCase, outcome: Outcome) -> str | None:
         """Count a case; return the check that it fails, unless it never came to an end."""
@@ -156,7 +156,7 @@ class Tally:
         return tuple(failure for found in failures.values() for failure in found)
 
     def _check(self, case: AnyCase) -> Outcome:
-        outcome = self._judge.judge(case, self._settings)
+        outcome = self._judge.judge(case, self.settings)
         self._book(outcome.report)
         return outcome
 

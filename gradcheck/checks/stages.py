@@ -80,6 +80,11 @@ class Settings:
     groups: tuple[str, ...] = GROUPS
     pictures: bool = False
 
+    @property
+    def draws(self) -> bool:
+        """Whether failures hold pictures."""
+        return self.pictures and self.take_apart
+
     def reports(self, contract: Contract) -> bool:
         """Whether the group of a contract is run."""
         return ("forward" if contract is AGREEMENT else "contracts") in self.groups
@@ -204,8 +209,7 @@ def _run_gradient(setting: Setting, settings: Settings, ledger: Ledger) -> bool:
         ledger.evidence = check_gradient(setting, settings.trials, settings.take_apart)
         if settings.exhaustive and not ledger.evidence.is_wrong:
             ledger.evidence.wrong += compare_every_entry(setting)
-        pictures = settings.pictures and settings.take_apart
-        wrong = list(gradient_failures(setting, ledger.evidence, ledger.case, pictures))
+        wrong = list(gradient_failures(setting, ledger.evidence, ledger.case, settings.draws))
     if setting.probe.raised_beside is not None and ledger.evidence.unclear:
         ledger.notes.append(f"beside the point the forward has no values: {setting.probe.raised_beside}")
     ledger.failures += wrong
@@ -262,8 +266,7 @@ def _run_second_point(session: Session, settings: Settings, ledger: Ledger) -> N
     with ledger.booking("second-point"):
         found = check_second_point(session, settings.take_apart)
         if found is not None:
-            pictures = settings.pictures and settings.take_apart
-            ledger.failures += second_point_failures(found, ledger.case, pictures)
+            ledger.failures += second_point_failures(found, ledger.case, settings.draws)
 
 
 def _told_of_precision(ledger: Ledger) -> bool:

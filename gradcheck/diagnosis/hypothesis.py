@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -106,6 +107,19 @@ def turned(slug: str, rank: int, sentence: str, turn: Callable[[Array], Array]) 
                 return np.asarray(turn(exhibit.right[primal]))
         except (ValueError, IndexError):  # fewer axes than where it was read off
             return None
+
+    return Hypothesis(slug, rank, plainly(sentence), predict)
+
+
+def sent_back(slug: str, rank: int, sentence: str, turn: Callable[[Any], Any]) -> Hypothesis:
+    """Return that something was done to the upstream gradient."""
+
+    def predict(exhibit: Exhibit, primal: str) -> Array | None:
+        try:
+            turned_upstream = turn(exhibit.question.cotangent)
+        except (ValueError, IndexError):  # fewer axes than where it was read off
+            return None
+        return exhibit.altered(primal, turned_upstream)
 
     return Hypothesis(slug, rank, plainly(sentence), predict)
 

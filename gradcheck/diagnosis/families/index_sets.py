@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.diagnosis.exhibit import Exhibit
-from gradcheck.diagnosis.hypothesis import INDEX_SET, Hypothesis, plainly, turned
+from gradcheck.diagnosis.hypothesis import INDEX_SET, Hypothesis, sent_back, turned
 from gradcheck.subject import Array
 
 #: Parts of an axis that are forgotten, or alone remembered: the name, the words, and the indices for a size.
@@ -41,13 +41,14 @@ def parts_of_upstream(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:  #
     if isinstance(upstream, tuple):
         for index in range(len(upstream)):
             told = f"what comes through output {index} is left out"
-            yield _asked(f"output-{index}-left-out", told, partial(_without_output, index=index))
+            yield sent_back(f"output-{index}-left-out", INDEX_SET, told, partial(_without_output, index=index))
         return
     for axis, (name, words, indices) in itertools.product(range(upstream.ndim), _PARTS):
         for alone in (False, True):
             told = "alone is used" if alone else "is left out"
-            yield _asked(
+            yield sent_back(
                 f"upstream-axis-{axis}:{name}-{_kept(alone)}",
+                INDEX_SET,
                 f"of the upstream gradient the {words} along axis {axis} {told}",
                 partial(_cleared, axis=axis, indices=indices, alone=alone),
             )
@@ -67,14 +68,3 @@ def _cleared(array: Array, axis: int, indices: Callable[[int], Any], alone: bool
 
 def _without_output(upstream: tuple[Array, ...], index: int) -> tuple[Array, ...]:
     return tuple(0 * part if k == index else part for k, part in enumerate(upstream))
-
-
-def _asked(slug: str, sentence: str, change: Callable[[Any], Any]) -> Hypothesis:
-    def predict(exhibit: Exhibit, primal: str) -> Array | None:
-        try:
-            changed = change(exhibit.question.cotangent)
-        except (IndexError, ValueError):  # fewer axes than where it was read off
-            return None
-        return exhibit.altered(primal, changed)
-
-    return Hypothesis(slug, INDEX_SET, plainly(sentence), predict)
