@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gradcheck.cli.command import load_all, misuse, one_of, output_file, whole
+from gradcheck.cli.command import count, load_all, misuse, one_of, output_file
 from gradcheck.execution.crew import Crew
 from gradcheck.execution.limits import CaseLimits
 from gradcheck.execution.source import Source
@@ -35,25 +35,20 @@ def _amount(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     return float(value)
 
 
-def _whole_above_0(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+def _count_if_any(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     """A whole number from 1."""
-    if value is None:
-        return None
-    number = whole(ctx, param, value)
-    if number == 0:
-        raise click.BadParameter(f"expected a whole number from 1, got {value!r}", ctx, param)
-    return number
+    return None if value is None else count(ctx, param, value)
 
 
 _ISOLATING = (
     click.option("--isolate", is_flag=True, help="Run cases in a worker process: a crash costs that case only."),
     click.option("--timeout", callback=_amount, metavar="SECONDS", help="End a case that takes longer; isolates."),
     click.option(
-        "--memory", callback=_whole_above_0, metavar="MIB", help="Refuse a case more memory than that; isolates."
+        "--memory", callback=_count_if_any, metavar="MIB", help="Refuse a case more memory than that; isolates."
     ),
 )
 _CAMPAIGN = (
-    click.option("--workers", callback=_whole_above_0, metavar="N", help="Run cases in so many worker processes."),
+    click.option("--workers", callback=_count_if_any, metavar="N", help="Run cases in so many worker processes."),
     click.option(
         "--resume", callback=output_file, metavar="FILE", help="Append each result to FILE; go on from what it holds."
     ),

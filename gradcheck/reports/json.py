@@ -65,7 +65,7 @@ def report_from_json(text: str) -> Report:
     data = parse_json(text)
     if isinstance(data, dict) and "schema" in data:  # another schema explains every other difference
         _schema(data["schema"], "$.schema")
-    top = _record(data, "$", _REPORT)
+    top = read_fields(data, "$", _REPORT)
     return Report(top["seed"], top["subjects"])
 
 
@@ -77,7 +77,7 @@ def case_from_dict(value: object) -> CaseId:
     ValueError
         If a field is missing, unknown or of the wrong type; the message names its path.
     """
-    return CaseId(**_record(value, "$", _CASE))
+    return CaseId(**read_fields(value, "$", _CASE))
 
 
 def parse_json(text: str) -> Any:
@@ -204,7 +204,8 @@ def _plain(value: Any) -> Any:
 # Readers: each takes a value and its path, returns what the report holds, and refuses in one sentence.
 
 
-def _record(value: object, path: str, readers: Mapping[str, _Reader]) -> dict[str, Any]:
+def read_fields(value: object, path: str, readers: Mapping[str, _Reader]) -> dict[str, Any]:
+    """Return the fields of an object, which must be those that there are readers for."""
     if not isinstance(value, dict):
         _refuse(path, "an object", value)
     for name in readers:
@@ -223,7 +224,8 @@ def _schema(value: object, path: str) -> int:
     return SCHEMA
 
 
-def _text(value: object, path: str) -> str:
+def read_text(value: object, path: str) -> str:
+    """Return a string."""
     if not isinstance(value, str):
         _refuse(path, "a string", value)
     return value
@@ -235,13 +237,15 @@ def _outcome(value: object, path: str) -> str:
     return str(value)
 
 
-def _flag(value: object, path: str) -> bool:
+def read_flag(value: object, path: str) -> bool:
+    """Return true or false."""
     if not isinstance(value, bool):
         _refuse(path, "true or false", value)
     return value
 
 
-def _count(value: object, path: str) -> int:
+def read_count(value: object, path: str) -> int:
+    """Return a whole number from 0."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         _refuse(path, "a whole number from 0", value)
     return value
@@ -298,6 +302,12 @@ def _tuple_of(read: _Reader) -> _Reader:
     return reader
 
 
+def read_texts(value: object, path: str) -> tuple[str, ...]:
+    """Return an array of strings."""
+    texts: tuple[str, ...] = _tuple_of(read_text)(value, path)
+    return texts
+
+
 def _optional(read: _Reader) -> _Reader:
     return lambda value, path: None if value is None else read(value, path)
 
@@ -314,15 +324,15 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 _CASE: dict[str, _Reader] = {
-    "kind": _optional(_text),
+    "kind": _optional(read_text),
     "config": _mapping(_data),
-    "regime": _optional(_text),
-    "seed": _count,
+    "regime": _optional(read_text),
+    "seed": read_count,
 }
 _PICTURE: dict[str, _Reader] = {
-    "shape": _tuple_of(_count),
-    "axes": _tuple_of(_count),
-    "corner": _tuple_of(_count),
+    "shape": _tuple_of(read_count),
+    "axes": _tuple_of(read_count),
+    "corner": _tuple_of(read_count),
     "analytic": _tuple_of(_tuple_of(_number)),
     "numeric": _tuple_of(_tuple_of(_number)),
     "error_bar": _tuple_of(_tuple_of(_number)),
@@ -330,44 +340,44 @@ _PICTURE: dict[str, _Reader] = {
     "differences": _tuple_of(_number),
 }
 _FAILURE: dict[str, _Reader] = {
-    "check": _text,
-    "case": lambda value, path: CaseId(**_record(value, path, _CASE)),
-    "primal": _optional(_text),
-    "index": _optional(_tuple_of(_count)),
+    "check": read_text,
+    "case": lambda value, path: CaseId(**read_fields(value, path, _CASE)),
+    "primal": _optional(read_text),
+    "index": _optional(_tuple_of(read_count)),
     "analytic": _optional(_number),
     "numeric": _optional(_number),
     "error_bar": _optional(_number),
-    "wrong_entries": _optional(_count),
-    "entries": _optional(_count),
-    "sampled": _flag,
-    "cause": _optional(_text),
-    "explanation": _text,
-    "reproduce": _text,
-    "picture": _optional(lambda value, path: GradientPicture(**_record(value, path, _PICTURE))),
+    "wrong_entries": _optional(read_count),
+    "entries": _optional(read_count),
+    "sampled": read_flag,
+    "cause": _optional(read_text),
+    "explanation": read_text,
+    "reproduce": read_text,
+    "picture": _optional(lambda value, path: GradientPicture(**read_fields(value, path, _PICTURE))),
 }
-_EVALUATIONS: dict[str, _Reader] = {"forward": _count, "pullback": _count}
+_EVALUATIONS: dict[str, _Reader] = {"forward": read_count, "pullback": read_count}
 
 
 def _evaluations(value: object, path: str) -> Evaluations:
-    return Evaluations(**_record(value, path, _EVALUATIONS))
+    return Evaluations(**read_fields(value, path, _EVALUATIONS))
 
 
 _SUBJECT: dict[str, _Reader] = {
-    "name": _text,
-    "kind": _optional(_text),
+    "name": read_text,
+    "kind": _optional(read_text),
     "verdict": _verdict,
-    "cases": _count,
+    "cases": read_count,
     "seconds": _duration,
     "evaluations": _evaluations,
     "resolution": _optional(_number),
     "masked": _share,
-    "conditions": _mapping(_count),
+    "conditions": _mapping(read_count),
     "failures": _tuple_of(lambda value, path: _failure(value, path)),
-    "notes": _tuple_of(_text),
-    "vacuous": _tuple_of(_text),
+    "notes": read_texts,
+    "vacuous": read_texts,
     "checks": _mapping(_evaluations),
-    "limits": _tuple_of(_text),
-    "without": _mapping(_text),
+    "limits": read_texts,
+    "without": _mapping(read_text),
     "canaries": _mapping(_outcome),
 }
 
@@ -375,47 +385,18 @@ _SUBJECT: dict[str, _Reader] = {
 def _failure(value: object, path: str) -> Failure:
     # Only failures of runs that were asked for pictures have that field.
     complete = {"picture": None, **value} if isinstance(value, dict) else value
-    return Failure(**_record(complete, path, _FAILURE))
+    return Failure(**read_fields(complete, path, _FAILURE))
 
 
 def _subject(value: object, path: str) -> SubjectReport:
     # Reports of schema 1 that were written before there were canaries have no such field.
     complete = {"canaries": {}, **value} if isinstance(value, dict) else value
-    return SubjectReport(**_record(complete, path, _SUBJECT))
-
-
-# The same readers, for other files of ours.
-
-
-def read_fields(value: object, path: str, readers: Mapping[str, _Reader]) -> dict[str, Any]:
-    """Return the fields of an object, which must be those that there are readers for."""
-    return _record(value, path, readers)
-
-
-def read_count(value: object, path: str) -> int:
-    """Return a whole number from 0."""
-    return _count(value, path)
-
-
-def read_flag(value: object, path: str) -> bool:
-    """Return true or false."""
-    return _flag(value, path)
-
-
-def read_text(value: object, path: str) -> str:
-    """Return a string."""
-    return _text(value, path)
-
-
-def read_texts(value: object, path: str) -> tuple[str, ...]:
-    """Return an array of strings."""
-    texts: tuple[str, ...] = _tuple_of(_text)(value, path)
-    return texts
+    return SubjectReport(**read_fields(complete, path, _SUBJECT))
 
 
 _REPORT: dict[str, _Reader] = {
     "schema": _schema,
-    "gradcheck": _text,
-    "seed": _count,
+    "gradcheck": read_text,
+    "seed": read_count,
     "subjects": _tuple_of(_subject),
 }
