@@ -82,7 +82,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> SuiteCollector | None:
     """Collect the suites and subjects of a module; where gradcheck was not imported, there are none."""
-    if "gradcheck.suite" not in sys.modules or not isinstance(collector, pytest.Module):
+    if "gradcheck.suites.suite" not in sys.modules or not isinstance(collector, pytest.Module):
         return None
     from gradcheck.pytest_plugin import collect
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from gradcheck.execution import explain
+from gradcheck.runs import explain
 
 pytest_plugins = ["pytester"]
 if not metadata.entry_points(group="pytest11", name="gradcheck") and util.find_spec("_gradcheck_pytest"):

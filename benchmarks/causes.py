@@ -33,18 +33,18 @@ from rich.progress import track
 from rich.table import Table
 
 import gradcheck
-from gradcheck.campaign import Options, explain_case
-from gradcheck.cases import corner_cases, draw_cases
-from gradcheck.diagnosis.exhibit import Draw, Exhibit, exhibit
-from gradcheck.execution.judge import check_case
-from gradcheck.faults.calls import CALL_FAULTS, CallFault
-from gradcheck.faults.generic import GENERIC
-from gradcheck.faults.mistake import Mistake, planted
+from gradcheck.diagnosis.observation import Draw, Observation, observe
 from gradcheck.kinds import KINDS, find_kind
-from gradcheck.kinds.kind import Case, Kind
-from gradcheck.reports.report import Failure, SubjectReport
+from gradcheck.mutants.call_mutants import CALL_MUTANTS, CallMutant
+from gradcheck.mutants.generic import GENERIC
+from gradcheck.mutants.mutant import Mutant, planted
+from gradcheck.records.report import Failure, SubjectReport
+from gradcheck.runs import Options, explain_case
+from gradcheck.runs.check_case import check_case
 from gradcheck.subject import Arrays, Subject
-from gradcheck.suite import Suite, suite
+from gradcheck.suites.cases import corner_cases, draw_cases
+from gradcheck.suites.kind import Case, Kind
+from gradcheck.suites.suite import Suite, suite
 
 #: So many cases tell two mistakes apart, or nothing does.
 ALIKE_CASES = 120
@@ -110,60 +110,60 @@ class Planter:
 
     kind: Kind
     seed: int
-    exhibits: list[tuple[Case, Exhibit]] = field(default_factory=list)
+    observations: list[tuple[Case, Observation]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         right = suite(self.kind.name)
         drawn = draw_cases(right, ALIKE_CASES, self.seed)
         for case in (*corner_cases(right, self.seed), *drawn):
             assert isinstance(case, Case)
-            answer = exhibit(Draw(right.subject(case), case.seed, case.config, right.subject(case)))
+            answer = observe(Draw(right.subject(case), case.seed, case.config, right.subject(case)))
             if answer is not None:
-                self.exhibits.append((case, answer))
+                self.observations.append((case, answer))
 
-    def plantings(self) -> Iterator[tuple[Mistake, str, list[Case]]]:
+    def results(self) -> Iterator[tuple[Mutant, str, list[Case]]]:
         """Yield every fault with the cases in which it shows, for each primal."""
-        for mistake in (*self.kind.mistakes, *GENERIC):
-            if mistake.convention or mistake.equivalent:
+        for mutant in (*self.kind.mutants, *GENERIC):
+            if mutant.convention or mutant.equivalent:
                 continue
             shown: dict[str, list[Case]] = {}
-            for case, answer in self.exhibits:
-                for primal in _changed(mistake, answer):
+            for case, answer in self.observations:
+                for primal in _changed(mutant, answer):
                     shown.setdefault(primal, []).append(case)
-            yield from ((mistake, primal, cases) for primal, cases in shown.items())
+            yield from ((mutant, primal, cases) for primal, cases in shown.items())
 
-    def alike(self, one: Mistake, slug: str, primal: str) -> bool:
+    def alike(self, one: Mutant, slug: str, primal: str) -> bool:
         """Whether a mistake of another name leads to the same gradient in every case."""
-        for other in (*self.kind.mistakes, *GENERIC):
-            if other.slug == slug and all(self._same(answer, one, other, primal) for _, answer in self.exhibits):
+        for other in (*self.kind.mutants, *GENERIC):
+            if other.slug == slug and all(self._same(answer, one, other, primal) for _, answer in self.observations):
                 return True
         return False
 
-    def _same(self, answer: Exhibit, one: Mistake, other: Mistake, primal: str) -> bool:
+    def _same(self, answer: Observation, one: Mutant, other: Mutant, primal: str) -> bool:
         if primal not in answer.right:
             return True
         first, second = (answer.predicted(m).get(primal, answer.right[primal]) for m in (one, other))
         return answer.same(first, second, primal)
 
 
-def _changed(mistake: Mistake, answer: Exhibit) -> list[str]:
+def _changed(mutant: Mutant, answer: Observation) -> list[str]:
     """Return the primals whose gradients a mistake certainly changes."""
-    made = answer.predicted(mistake)
+    made = answer.predicted(mutant)
     return [name for name, array in made.items() if answer.apart(array, answer.right[name], name)]
 
 
-def wrong_suite(kind: Kind, mistake: Mistake, primal: str) -> Suite:
+def wrong_suite(kind: Kind, mutant: Mutant, primal: str) -> Suite:
     """Return the suite of a reference layer with a mistake in one gradient."""
 
     def build(config: Any, primals: Arrays) -> Subject:
-        return planted(mistake, kind.build(config, primals), config, primal)
+        return planted(mutant, kind.build(config, primals), config, primal)
 
     return suite(kind.name, build)
 
 
-def diagnosed(kind: Kind, mistake: Mistake, primal: str, case: Case, seed: int) -> Failure:
+def diagnosed(kind: Kind, mutant: Mutant, primal: str, case: Case, seed: int) -> Failure:
     """Return a failure of one case, with its cause."""
-    wrong = wrong_suite(kind, mistake, primal)
+    wrong = wrong_suite(kind, mutant, primal)
     found = SubjectReport(kind.name, verdict="failed", failures=(Failure("gradient", case.id, "", primal),))
     return explain_case(found, wrong, case, Options(seed=seed)).failures[0]
 
@@ -173,15 +173,15 @@ def direct(name: str, seed: int, most: int) -> list[Planted]:
     planter = Planter(find_kind(name), seed)
     rng = np.random.default_rng(seed)
     results = []
-    plantings = list(planter.plantings())
-    for number in np.sort(rng.permutation(len(plantings))[:most]).tolist():
-        mistake, primal, cases = plantings[number]
+    results = list(planter.results())
+    for number in np.sort(rng.permutation(len(results))[:most]).tolist():
+        mutant, primal, cases = results[number]
         case = cases[int(rng.integers(len(cases)))]
         begun = time.perf_counter()
-        told = diagnosed(planter.kind, mistake, primal, case, seed).cause or NOTHING
+        told = diagnosed(planter.kind, mutant, primal, case, seed).cause or NOTHING
         seconds = time.perf_counter() - begun
-        alike = told not in (mistake.slug, NOTHING) and planter.alike(mistake, told, primal)
-        results.append(Planted(name, mistake.slug, primal, told, alike, seconds))
+        alike = told not in (mutant.slug, NOTHING) and planter.alike(mutant, told, primal)
+        results.append(Planted(name, mutant.slug, primal, told, alike, seconds))
     return results
 
 
@@ -190,11 +190,11 @@ def calls(name: str, seed: int) -> list[Planted]:
     kind = find_kind(name)
     cases = list(corner_cases(suite(name), seed))
     results = []
-    for fault in CALL_FAULTS:
+    for fault in CALL_MUTANTS:
         if fault.slug not in PROMISES or not all(fault.applies(suite(name).subject(case)) for case in cases):
             continue
 
-        def build(config: Any, primals: Arrays, fault: CallFault = fault) -> Subject:
+        def build(config: Any, primals: Arrays, fault: CallMutant = fault) -> Subject:
             return fault.plant(kind.build(config, primals))
 
         wrong, begun = suite(name, build), time.perf_counter()
@@ -210,17 +210,17 @@ def calls(name: str, seed: int) -> list[Planted]:
 def whole(name: str, numbers: Sequence[int], seed: int) -> list[Planted]:
     """Check layers with some of the mistakes of a kind, from drawing to the report."""
     planter = Planter(find_kind(name), seed)
-    plantings = list(planter.plantings())
+    results = list(planter.results())
     results = []
     for number in numbers:
-        mistake, primal, _ = plantings[number % len(plantings)]
-        wrong = wrong_suite(planter.kind, mistake, primal)
+        mutant, primal, _ = results[number % len(results)]
+        wrong = wrong_suite(planter.kind, mutant, primal)
         begun = time.perf_counter()
         failures = gradcheck.check(wrong, seed=seed + number).failures
         seconds = time.perf_counter() - begun
         told = (failures[0].cause or NOTHING) if failures else "(passed)"
-        alike = told not in (mistake.slug, NOTHING) and planter.alike(mistake, told, primal)
-        results.append(Planted(name, mistake.slug, primal, told, alike, seconds))
+        alike = told not in (mutant.slug, NOTHING) and planter.alike(mutant, told, primal)
+        results.append(Planted(name, mutant.slug, primal, told, alike, seconds))
     return results
 
 

@@ -23,11 +23,11 @@ from pathlib import Path
 
 import click
 
-from gradcheck.campaign import Options, run
-from gradcheck.execution.crew import Here
-from gradcheck.execution.remote import on_dask
-from gradcheck.execution.source import load_with_sources
-from gradcheck.reports.report import Report, SubjectReport
+from gradcheck.records.report import Report, SubjectReport
+from gradcheck.runs import Options, run
+from gradcheck.runs.executor import InProcess
+from gradcheck.runs.futures import on_dask
+from gradcheck.runs.source import load_with_sources
 
 LAYERS = """
 import gradcheck
@@ -83,15 +83,15 @@ def compare(workers: int, examples: int) -> tuple[bool, bool, float]:
         file.write_text(LAYERS, encoding="utf-8")
         items, sources = load_with_sources([str(file)])
         sources = [source.shipped() for source in sources]
-        alone = run(items, options, crew=Here(), sources=sources)
+        alone = run(items, options, executor=InProcess(), sources=sources)
         settings = {"threads_per_worker": 1, "dashboard_address": None, "local_directory": away, "silence_logs": 50}
         with LocalCluster(n_workers=workers, **settings) as cluster:
             nannies = list(cluster.workers.values())
             killer = Killer(nannies[0].pid, examples // 3)
-            with closing(on_dask(cluster.scheduler_address)) as crew:
+            with closing(on_dask(cluster.scheduler_address)) as executor:
                 file.unlink()  # only its text is left, which goes along
                 begun = time.perf_counter()
-                report = run(items, options, killer, crew=crew, sources=sources)
+                report = run(items, options, killer, executor=executor, sources=sources)
                 seconds = time.perf_counter() - begun
     return killer.struck, timeless(report) == timeless(alone), seconds
 

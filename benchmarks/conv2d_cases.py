@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
 
-from gradcheck.campaign import Options
-from gradcheck.campaign import run as run_campaign
 from gradcheck.kinds.conv2d import CONV2D
-from gradcheck.kinds.kind import Case, Kind
-from gradcheck.reports.report import Report
-from gradcheck.suite import Suite
+from gradcheck.records.report import Report
+from gradcheck.runs import Options
+from gradcheck.runs import run as run_campaign
+from gradcheck.suites.kind import Case, Kind
+from gradcheck.suites.suite import Suite
 
 KIND = replace(CONV2D, corners=())  # random cases alone
 

@@ -37,17 +37,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gradcheck.check import check_subject
+from gradcheck.checks.one_subject import check_subject
 from gradcheck.checks.stages import Settings
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.elementwise import ReLUConfig
-from gradcheck.kinds.kind import Case, Kind, case_from_data
-from gradcheck.reports.json import case_to_dict, parse_json
-from gradcheck.reports.report import VERDICTS, Report
-from gradcheck.reports.text import counted
+from gradcheck.messages import counted, did_you_mean
+from gradcheck.records.report import VERDICTS, Report
+from gradcheck.records.report_json import case_to_dict, parse_json
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
-from gradcheck.subject import Arrays, Subject, did_you_mean
+from gradcheck.subject import Arrays, Subject
+from gradcheck.suites.kind import Case, Kind, case_from_data
 
 MODES = {"float64": "float64", "float32": "float32", "float32 only": "float32"}
 AT_KINKS: tuple[Regime, ...] = ("integers", "zeros", "near_ties")

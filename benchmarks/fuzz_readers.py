@@ -28,14 +28,14 @@ SEEDS = {
 
 def readers(folder: Path) -> dict[str, Callable[[bytes], object]]:
     """Return what is fed, by name."""
-    import gradcheck.campaign
-    import gradcheck.execution.pool  # noqa: F401  # what a command imports later says so when it is instrumented
+    import gradcheck.runs
+    import gradcheck.runs.worker_pool  # noqa: F401  # what a command imports later says so when it is instrumented
     from gradcheck.cli import run
-    from gradcheck.execution.journal import Journal
-    from gradcheck.execution.outcome import outcome_from_json, outcome_to_json
     from gradcheck.kinds import find_kind
-    from gradcheck.kinds.kind import case_from_data
-    from gradcheck.reports.json import case_from_dict, parse_json, report_from_json
+    from gradcheck.records.report_json import case_from_dict, parse_json, report_from_json
+    from gradcheck.runs.journal import Journal
+    from gradcheck.runs.result import outcome_from_json, outcome_to_json
+    from gradcheck.suites.kind import case_from_data
 
     def text(data: bytes) -> str:
         return data.decode("utf-8", "replace")

@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 import click
 
-from gradcheck.campaign import Options, run
-from gradcheck.execution.limits import CaseLimits
-from gradcheck.execution.pool import Pool
-from gradcheck.execution.source import load_with_sources
-from gradcheck.reports.report import SubjectReport
+from gradcheck.records.report import SubjectReport
+from gradcheck.runs import Options, run
+from gradcheck.runs.quota import Quota
+from gradcheck.runs.source import load_with_sources
+from gradcheck.runs.worker_pool import WorkerPool
 
 LAYERS = Path(__file__).parents[1] / "examples" / "hostile" / "misbehaving.py"
 RIGHT = ("before", "after")
@@ -71,8 +71,8 @@ def misbehave(names: Iterable[str], options: Options, timeout: float, workers: i
     wanted = {*names, *RIGHT}
     found = [pair for pair in zip(*load_with_sources([str(LAYERS)]), strict=True) if pair[0].name in wanted]
     items, sources = zip(*found, strict=True)
-    with Pool(workers, CaseLimits(timeout, 1024)) as pool:
-        report = run(items, options, crew=pool, sources=sources)
+    with WorkerPool(workers, Quota(timeout, 1024)) as pool:
+        report = run(items, options, executor=pool, sources=sources)
     return {subject.name: subject for subject in report.subjects}
 
 

@@ -27,7 +27,7 @@ from rich.table import Table
 
 import gradcheck
 from gradcheck.kinds import NETWORKS, find_kind
-from gradcheck.kinds.kind import Case
+from gradcheck.suites.kind import Case
 
 _ROUNDS = 3
 _UNITS = (("years", 365.25 * 86400.0), ("days", 86400.0), ("hours", 3600.0), ("min", 60.0), ("s", 1.0))

@@ -9,11 +9,10 @@ Errors::
 from gradcheck.adapters import adapt, from_reference
 from gradcheck.check import check, verify
 from gradcheck.numeric.plain import numeric_gradient
-from gradcheck.reports.report import Failure, GradientError, Report, SubjectReport
+from gradcheck.records.report import Failure, GradientError, Report, SubjectReport
 from gradcheck.subject import Law, Subject, Trait
-from gradcheck.suite import Suite, suite
-
-__version__ = "0.1.0"
+from gradcheck.suites.suite import Suite, suite
+from gradcheck.version import __version__ as __version__
 
 __all__ = [
     "Failure",

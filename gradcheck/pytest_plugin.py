@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 
 from _gradcheck_pytest import RECORDS, SEED
-from gradcheck.campaign import Options, run
 from gradcheck.check import check
 from gradcheck.checks.stages import GROUPS
-from gradcheck.reports.json import SCHEMA, report_from_json
+from gradcheck.messages import counted
+from gradcheck.records.report import VERDICTS, GradientError, Report, SubjectReport
+from gradcheck.records.report_json import SCHEMA, report_from_json
+from gradcheck.records.timing_record import Way
 from gradcheck.reports.junit import facts
-from gradcheck.reports.report import VERDICTS, GradientError, Report, SubjectReport
-from gradcheck.reports.text import WIDTH, counted, failure_to_text, format_short, headline, notes_to_lines
-from gradcheck.reports.timing import Way
+from gradcheck.reports.text import WIDTH, failure_to_text, format_short, headline, notes_to_lines
+from gradcheck.runs import Options, run
 from gradcheck.subject import Subject
-from gradcheck.suite import Suite
+from gradcheck.suites.suite import Suite
 from gradcheck.targets import place
 
 #: The group of all checks on the corner configurations.
@@ -258,7 +259,7 @@ def records_to_json(records: Sequence[Mapping[str, Any]], seed: int) -> str:
     """Return the JSON report of a run, whatever the order of its items."""
     import json
 
-    from gradcheck import __version__
+    from gradcheck.version import __version__
 
     subjects = [subject for each in sorted(records, key=lambda each: each["item"]) for subject in each["subjects"]]
     seeds = {each["seed"] for each in records}

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.check import check_subject
+from gradcheck.checks.one_subject import check_subject
 from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
 from gradcheck.checks.stages import Settings
+from gradcheck.messages import told
 from gradcheck.numeric.directions import signed_random
 from gradcheck.numeric.precision import PRECISIONS, Precision
 from gradcheck.numeric.space import Space, Vector, rms
-from gradcheck.reports.study import SCHEMES, Curve, Dtype, Kinks, Prediction, Scheme, StudyReport, SubjectStudy
-from gradcheck.sentences import told
+from gradcheck.records.study_record import SCHEMES, Curve, Dtype, Kinks, Prediction, Scheme, StudyReport, SubjectStudy
 from gradcheck.subject import Array, Deferred, Subject
-from gradcheck.suite import Suite
+from gradcheck.suites.suite import Suite
 from gradcheck.timing.growth import power_law
 from gradcheck.timing.measure import Progress, Silent
 from gradcheck.timing.sizes import sizes_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -10,6 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradcheck.messages import did_you_mean
 
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = Mapping[str, Array]
@@ -271,21 +272,6 @@ def require_reasons(without: Mapping[str, str]) -> Mapping[str, str]:
         if not reason.strip():
             raise ValueError(f"expected a reason for doing without {check!r}, got without[{check!r}]={reason!r}")
     return without
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest known word, or nothing where none is near.
-
-    Examples
-    --------
-    >>> did_you_mean("conv2", ["conv2d", "relu"])
-    "; did you mean 'conv2d'?"
-    >>> did_you_mean("something else", ["conv2d", "relu"])
-    ''
-    """
-    by_folded = {word.casefold(): word for word in known}
-    near = difflib.get_close_matches(given.casefold(), by_folded, n=1)
-    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
 
 
 def _require(condition: bool, argument: str, expected: str, value: object) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, TypeAlias
 
-from gradcheck.kinds.kind import Kind
-from gradcheck.sentences import location, told
-from gradcheck.subject import Deferred, Subject, did_you_mean
-from gradcheck.suite import Suite
+from gradcheck.messages import did_you_mean, location, told
+from gradcheck.subject import Deferred, Subject
+from gradcheck.suites.kind import Kind
+from gradcheck.suites.suite import Suite
 
 Item: TypeAlias = Suite | Subject | Deferred
 
@@ -196,7 +196,7 @@ def _reference_classes(module: ModuleType) -> dict[str, type]:
 def _verifying(layers: Iterable[Any]) -> list[Item]:
     """What verifies these layers: suites of their kinds, and networks of full size."""
     from gradcheck.kinds import NETWORKS
-    from gradcheck.suite import suite
+    from gradcheck.suites.suite import suite
 
     wanted = set(layers)
     suites = [suite(kind.name) for kind in _kinds() if wanted.intersection(kind.layers)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck.adapters.paths import MISSING, Path, places, suggestion
 from gradcheck.adapters.recorder import LEARNING_RATES
-from gradcheck.subject import did_you_mean
+from gradcheck.messages import did_you_mean
 
 Method: TypeAlias = str | Callable[..., Any]
 

@@ -26,7 +26,8 @@ from gradcheck.adapters.signatures import (
     takes_context,
     watched,
 )
-from gradcheck.subject import Arrays, Pullback, Subject, Trait, did_you_mean
+from gradcheck.messages import did_you_mean
+from gradcheck.subject import Arrays, Pullback, Subject, Trait
 
 
 class Context:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.subject import Array, Arrays, Pullback, Subject, did_you_mean
+from gradcheck.messages import did_you_mean
+from gradcheck.subject import Array, Arrays, Pullback, Subject
 
 #: The axes that gradcheck's kinds have, by the rank of the array.
 _INPUTS = ("N", "NF", "NTF", "NCL", "NCHW", "NCDHW")

@@ -9,7 +9,8 @@ import numpy as np
 
 from gradcheck.adapters.results import as_array
 from gradcheck.adapters.signatures import arrays_of, name_of, parameters_of, required_arguments
-from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait, did_you_mean
+from gradcheck.messages import did_you_mean
+from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 PREDICTIONS, TARGETS = "predictions", "targets"
 _WORDS = (PREDICTIONS, TARGETS)

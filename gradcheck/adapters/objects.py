@@ -12,7 +12,8 @@ from gradcheck.adapters.calls import Method
 from gradcheck.adapters.layouts import in_layout
 from gradcheck.adapters.rehearsal import wire
 from gradcheck.adapters.wiring import Source, Wishes
-from gradcheck.subject import Arrays, Subject, Trait, did_you_mean
+from gradcheck.messages import did_you_mean
+from gradcheck.subject import Arrays, Subject, Trait
 
 _INPUT = re.compile(r"x\d*")
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.subject import Array, did_you_mean
+from gradcheck.messages import did_you_mean
+from gradcheck.subject import Array
 
 #: What `Path.get` returns where there is nothing.
 MISSING = object()

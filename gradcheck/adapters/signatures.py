@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradcheck.subject import Array, Arrays, did_you_mean
+from gradcheck.messages import did_you_mean
+from gradcheck.subject import Array, Arrays
 
 #: What one argument is made of: a name, or a tuple, list or dict of such.
 Spec: TypeAlias = Any

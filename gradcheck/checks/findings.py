@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Violation
+from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.escalation import Examination
 from gradcheck.checks.exact import ExactTest
 from gradcheck.checks.gradient import GradientEvidence
@@ -17,7 +17,7 @@ from gradcheck.checks.picture import take_picture
 from gradcheck.checks.second_point import SecondPoint
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.space import Space
-from gradcheck.reports.report import CaseId, Failure
+from gradcheck.records.report import CaseId, Failure
 
 
 def gradient_failures(

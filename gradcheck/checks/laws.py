@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Violation
 from gradcheck.checks.contracts.session import CAREFUL_DRAWS, SPREAD_DRAWS, Answer, Session
+from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.setting import SIGMAS
 from gradcheck.numeric.space import Space, Vector
 from gradcheck.subject import Array, Law

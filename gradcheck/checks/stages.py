@@ -27,9 +27,9 @@ from gradcheck.checks.localize import compare_every_entry
 from gradcheck.checks.probe import FormError, Probe
 from gradcheck.checks.second_point import check_second_point
 from gradcheck.checks.setting import Setting
+from gradcheck.messages import did_you_mean
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.reports.report import CaseId, Evaluations, Failure
-from gradcheck.subject import did_you_mean
+from gradcheck.records.report import CaseId, Evaluations, Failure
 
 #: Stages beside the contracts that can be switched off.
 _OTHERS = ("laws", "linear", "second-point")

@@ -27,9 +27,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.reports.report import SubjectReport
+from gradcheck.messages import did_you_mean
+from gradcheck.records.report import SubjectReport
 from gradcheck.reports.text import printable
-from gradcheck.subject import did_you_mean
 from gradcheck.targets import Item, load
 
 _NARROW = 100  # columns under which the table stands closer, to leave the names more room

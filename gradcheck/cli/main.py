@@ -33,16 +33,16 @@ from gradcheck.cli.command import (
     whole,
     write,
 )
-from gradcheck.cli.crew import CrewOptions, campaigning, find_all, isolating
-from gradcheck.cli.study import study_command
-from gradcheck.cli.time import time_command
-from gradcheck.reports.json import case_from_dict, parse_json, report_from_json
+from gradcheck.cli.executors import ExecutorOptions, campaigning, find_all, isolating
+from gradcheck.cli.study_command import study_command
+from gradcheck.cli.time_command import time_command
+from gradcheck.messages import counted, did_you_mean
+from gradcheck.records.report import CaseId, Report, SubjectReport, Verdict
+from gradcheck.records.report_json import case_from_dict, parse_json, report_from_json
 from gradcheck.reports.planes import planes_to_lines
-from gradcheck.reports.report import CaseId, Report, SubjectReport, Verdict
 from gradcheck.reports.text import (
     WIDTH,
     checks_to_lines,
-    counted,
     format_seconds,
     format_share,
     format_short,
@@ -52,13 +52,12 @@ from gradcheck.reports.text import (
     subject_to_text,
     summary,
 )
-from gradcheck.subject import did_you_mean
-from gradcheck.suite import Suite
+from gradcheck.suites.suite import Suite
 from gradcheck.targets import REFERENCE, load, load_any
 
 if TYPE_CHECKING:
-    from gradcheck.kinds.kind import Case
-    from gradcheck.self_test import KindProof
+    from gradcheck.mutants.self_test import KindProof
+    from gradcheck.suites.kind import Case
 
 _PASSED, _NOT_PASSED, _INTERRUPTED = 0, 1, 130  # misuse is 2, which click.UsageError knows
 _COLOURS: dict[Verdict, str] = {
@@ -193,7 +192,7 @@ def verify(
     json_file: Path | None,
     junit_file: Path | None,
     html_file: Path | None,
-    **crew: Any,
+    **executor: Any,
 ) -> int:
     """Verify what the targets hold.
 
@@ -202,13 +201,13 @@ def verify(
 
     Exit status: 0 all passed, 1 something failed, stayed inconclusive or crashed, 2 misuse.
     """
-    from gradcheck.campaign import InterruptedRunError, Options
-    from gradcheck.campaign import run as run_campaign
-    from gradcheck.execution.journal import JournalError
+    from gradcheck.runs import InterruptedRunError, Options
+    from gradcheck.runs import run as run_campaign
+    from gradcheck.runs.journal import JournalError
 
-    require_different({"--json": json_file, "--junit": junit_file, "--html": html_file, "--resume": crew["resume"]})
-    asked = CrewOptions(**crew)
-    asked.require_one_crew()
+    require_different({"--json": json_file, "--junit": junit_file, "--html": html_file, "--resume": executor["resume"]})
+    asked = ExecutorOptions(**executor)
+    asked.require_one_executor()
     found = find_all(targets or (REFERENCE,), load_any if skip_empty else load)
     if skip_empty and not found.items and json_file is junit_file is html_file is None:
         return _PASSED
@@ -239,19 +238,19 @@ def verify(
 @_dtype
 @_exhaustive
 @isolating
-def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool, **crew: Any) -> int:
+def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool, **executor: Any) -> int:
     """Run one case again and show everything: calls by check, and the gradients around each worst entry.
 
     CASE is the "case" of a failure in a JSON report, or a file that holds it.
     """
-    from gradcheck.campaign import Options, check_apart, explain_case
-    from gradcheck.execution.judge import check_case
+    from gradcheck.runs import Options, check_apart, explain_case
+    from gradcheck.runs.check_case import check_case
 
     data = _read_case(case)
     suite = _suite_of(data, target)
     options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive, pictures=True)
     found = _case_of(suite, data)
-    apart = CrewOptions(**crew).crew()
+    apart = ExecutorOptions(**executor).executor()
     if apart is None:
         checked = explain_case(check_case(suite, found, dtype, options.settings), suite, found, options)
     else:
@@ -282,7 +281,7 @@ def self_test(names: tuple[str, ...], examples: int, seed: int, baseline: bool, 
     Exit status: 0 all caught, 1 one survived, 2 misuse.
     """
     from gradcheck.kinds import KINDS, find_kind
-    from gradcheck.self_test import proofs_to_json, prove_kind
+    from gradcheck.mutants.self_test import proofs_to_json, prove_kind
 
     with misuse(ValueError):
         chosen = [find_kind(name) for name in dict.fromkeys(names or KINDS)]
@@ -298,7 +297,7 @@ def self_test(names: tuple[str, ...], examples: int, seed: int, baseline: bool, 
 
 
 def _show_proofs(proofs: Sequence[KindProof]) -> None:
-    from gradcheck.self_test import OUTCOMES
+    from gradcheck.mutants.self_test import OUTCOMES
 
     console = new_console()
     with_baseline = any(proof.rejected is not None for proof in proofs)
@@ -314,11 +313,11 @@ def _show_proofs(proofs: Sequence[KindProof]) -> None:
         beside = [f"{proof.caught_by_baseline:,}", f"{proof.rejected:,} of {proof.cases:,}"] if with_baseline else []
         table.add_row(proof.kind, f"{proof.planted:,}", *counts, *beside)
     console.print(table)
-    for planting in (one for proof in proofs for one in proof.argued):
-        show_plain(console, f"{planting.kind}: {planting.slug} is {_ARTICLES[planting.outcome]}: {planting.argument}")
-    for planting in (one for proof in proofs for one in proof.survivors):
-        where = f" for {planting.primal}" if planting.primal else ""
-        show_plain(console, f"{planting.kind}: {planting.slug}{where} survived {counted(planting.tried, 'case')}")
+    for result in (one for proof in proofs for one in proof.argued):
+        show_plain(console, f"{result.kind}: {result.slug} is {_ARTICLES[result.outcome]}: {result.argument}")
+    for result in (one for proof in proofs for one in proof.survivors):
+        where = f" for {result.primal}" if result.primal else ""
+        show_plain(console, f"{result.kind}: {result.slug}{where} survived {counted(result.tried, 'case')}")
     caught, planted = (sum(numbers) for numbers in zip(*((p.count("caught"), p.planted) for p in proofs), strict=True))
     survived = sum(len(proof.survivors) for proof in proofs)
     told = f"\n{counted(len(proofs), 'kind')} · {planted:,} planted, {caught:,} caught, {survived:,} survived"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.diagnosis.exhibit import Exhibit
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 _UPSTREAM, _OUTPUT = "the upstream gradient", "the output"
@@ -14,17 +14,17 @@ _UPSTREAM, _OUTPUT = "the upstream gradient", "the output"
 _LEFT = 1e-5
 
 
-def arrays_called(exhibit: Exhibit) -> Iterator[str]:
+def arrays_called(observation: Observation) -> Iterator[str]:
     """Yield the names of the arrays of a case: the primals, the constants, the upstream gradient, the output."""
-    constants = (name for name, array in exhibit.constants.items() if array.dtype.kind == "f")
-    yield from dict.fromkeys((*exhibit.question.primals, *constants, _UPSTREAM, _OUTPUT))
+    constants = (name for name, array in observation.constants.items() if array.dtype.kind == "f")
+    yield from dict.fromkeys((*observation.question.primals, *constants, _UPSTREAM, _OUTPUT))
 
 
-def array_called(exhibit: Exhibit, name: str) -> Array | None:
+def array_called(observation: Observation, name: str) -> Array | None:
     """Return the array of that name; None where there are several."""
-    question = exhibit.question
+    question = observation.question
     if name not in (_UPSTREAM, _OUTPUT):
-        return question.primals.get(name, exhibit.constants.get(name))
+        return question.primals.get(name, observation.constants.get(name))
     array = question.cotangent if name == _UPSTREAM else question.outputs
     return None if isinstance(array, tuple) else np.asarray(array)
 

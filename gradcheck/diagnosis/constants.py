@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from gradcheck.diagnosis.exhibit import Exhibit
-from gradcheck.faults.generic import batch_size
+from gradcheck.diagnosis.observation import Observation
+from gradcheck.mutants.generic import batch_size
 
 #: Sizes that are others by another name where the output has fewer than three axes.
 _OF_IMAGES = ("places", "N·places", "channels", "rows")
 
 
-def named_constants(exhibit: Exhibit, primal: str) -> Mapping[str, float]:
+def named_constants(observation: Observation, primal: str) -> Mapping[str, float]:
     """Return the factors that have a name in one case, the likeliest first; none of them is 1."""
     made: dict[str, float] = {"2": 2.0, "1/2": 0.5, "-1": -1.0}
-    for name, value in (*_sizes(exhibit, primal), *_options(exhibit)):
+    for name, value in (*_sizes(observation, primal), *_options(observation)):
         for label, factor in _made_of(name, value):
             made.setdefault(label, factor)
     return {label: factor for label, factor in made.items() if not math.isclose(factor, 1.0)}
@@ -39,10 +39,10 @@ def _bracketed(name: str) -> str:
     return f"({name})" if any(sign in name for sign in "·/ ") else name
 
 
-def _sizes(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, float]]:
-    outputs = exhibit.question.outputs
+def _sizes(observation: Observation, primal: str) -> Iterator[tuple[str, float]]:
+    outputs = observation.question.outputs
     shape = np.shape(outputs[0] if isinstance(outputs, tuple) else outputs)
-    samples = batch_size(exhibit.question)
+    samples = batch_size(observation.question)
     places = math.prod(shape[2:])
     sizes: dict[str, float] = {
         "N": samples,
@@ -52,27 +52,27 @@ def _sizes(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, float]]:
         "channels": shape[1] if len(shape) > 1 else 1,
         "features": shape[-1] if shape else 1,
         "rows": math.prod(shape[:-1]),
-        "entries": exhibit.right[primal].size,
+        "entries": observation.right[primal].size,
     }
-    if exhibit.question.config is None:
-        sizes = _without_a_kind(sizes, shape, exhibit)
+    if observation.question.config is None:
+        sizes = _without_a_kind(sizes, shape, observation)
     yield from ((name, float(size)) for name, size in sizes.items() if size > 1)
 
 
-def _without_a_kind(sizes: Mapping[str, float], shape: tuple[int, ...], exhibit: Exhibit) -> dict[str, float]:
+def _without_a_kind(sizes: Mapping[str, float], shape: tuple[int, ...], observation: Observation) -> dict[str, float]:
     """Return the sizes of a subject whose shapes never change: a name for each, and names for those of its primals."""
     if len(shape) < 3:
         sizes = {name: size for name, size in sizes.items() if name not in _OF_IMAGES}
     named = dict(sizes)
-    for name, array in exhibit.question.primals.items():
+    for name, array in observation.question.primals.items():
         for axis, size in enumerate(array.shape):
             if size not in named.values():
                 named[f"{name}.shape[{axis}]"] = size
     return named
 
 
-def _options(exhibit: Exhibit) -> Iterator[tuple[str, float]]:
-    config = exhibit.question.config
+def _options(observation: Observation) -> Iterator[tuple[str, float]]:
+    config = observation.question.config
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         return
     for name, value in vars(config).items():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from gradcheck.diagnosis.arrays import nearest_factor
-from gradcheck.diagnosis.exhibit import Exhibit
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 #: A set of entries is where the error lives if it holds (and is held by) nearly all that is wrong.
@@ -21,7 +21,7 @@ _TOLD = 4
 _LEFT = 1e-4
 
 
-def describe(primal: str, exhibits: Sequence[Exhibit]) -> str:
+def describe(primal: str, observations: Sequence[Observation]) -> str:
     """Return where the gradient of one primal is wrong, and which factor comes nearest.
 
     Parameters
@@ -30,35 +30,35 @@ def describe(primal: str, exhibits: Sequence[Exhibit]) -> str:
     exhibits : sequence of Exhibit
         The failing case first.
     """
-    wrong = [one for one in exhibits if primal in one.wrong and _is_like(one, exhibits[0], primal)]
+    wrong = [one for one in observations if primal in one.wrong and _is_like(one, observations[0], primal)]
     told = [_place(primal, wrong), _pattern(primal, wrong), _factor(primal, wrong)] if wrong else []
-    told.append(_company(primal, exhibits))
+    told.append(_company(primal, observations))
     return "; ".join(clause for clause in told if clause)
 
 
-def _is_like(exhibit: Exhibit, first: Exhibit, primal: str) -> bool:
+def _is_like(observation: Observation, first: Observation, primal: str) -> bool:
     """Whether a gradient has its shape, and as many axes as in the failing case."""
-    shape = exhibit.right[primal].shape
-    return exhibit.answers[primal].shape == shape and len(shape) == first.right[primal].ndim
+    shape = observation.right[primal].shape
+    return observation.answers[primal].shape == shape and len(shape) == first.right[primal].ndim
 
 
-def _place(primal: str, exhibits: Sequence[Exhibit]) -> str:
+def _place(primal: str, observations: Sequence[Observation]) -> str:
     """Return the smallest named set of entries that holds the error."""
-    largest = max(exhibits, key=lambda one: one.right[primal].size)
+    largest = max(observations, key=lambda one: one.right[primal].size)
     if largest.right[primal].size < 2:
         return ""
     for name, members in _sets(largest, primal):
         if members(largest).all() and name != _EVERYWHERE:
             continue
-        if _score(primal, exhibits, members) >= _FITS:
-            return f"the error lies {name}{_value_there(primal, exhibits, members)}"
-    return _indices(primal, exhibits[0])
+        if _score(primal, observations, members) >= _FITS:
+            return f"the error lies {name}{_value_there(primal, observations, members)}"
+    return _indices(primal, observations[0])
 
 
-def _indices(primal: str, exhibit: Exhibit) -> str:
+def _indices(primal: str, observation: Observation) -> str:
     """Return where the error lies in one case: at some indices along one axis, or else at which entries."""
-    error = _wrong_entries(exhibit, primal)
-    moved = error | _unmoved(exhibit, primal) | ~np.isfinite(exhibit.right[primal])
+    error = _wrong_entries(observation, primal)
+    moved = error | _unmoved(observation, primal) | ~np.isfinite(observation.right[primal])
     if moved.all():
         return f"the error lies {_EVERYWHERE} here"
     for axis in range(error.ndim):
@@ -81,22 +81,24 @@ def _listed(indices: Array) -> str:
     return f"the indices {', '.join(map(str, indices[:_TOLD].tolist()))}{', …' if indices.size > _TOLD else ''}"
 
 
-def _pattern(primal: str, exhibits: Sequence[Exhibit]) -> str:
+def _pattern(primal: str, observations: Sequence[Observation]) -> str:
     """Return along which axis the error, or the factor, is the same in every case."""
-    if not any(one.answers[primal].any() for one in exhibits):
+    if not any(one.answers[primal].any() for one in observations):
         return ""
-    rank = exhibits[0].right[primal].ndim
+    rank = observations[0].right[primal].ndim
     for axis in range(rank if rank > 1 else 0):
-        if all(_is_same_along(one, primal, axis, _ratio) for one in exhibits):
+        if all(_is_same_along(one, primal, axis, _ratio) for one in observations):
             return f"what it is multiplied by is the same along axis {axis}"
-        if all(_is_same_along(one, primal, axis, _difference) for one in exhibits):
+        if all(_is_same_along(one, primal, axis, _difference) for one in observations):
             return f"what is added to it is the same along axis {axis}"
     return ""
 
 
-def _is_same_along(exhibit: Exhibit, primal: str, axis: int, term: Callable[[Array, Array, int], Array]) -> bool:
+def _is_same_along(
+    observation: Observation, primal: str, axis: int, term: Callable[[Array, Array, int], Array]
+) -> bool:
     """Whether a term that has one entry along an axis makes the answer of the right gradient."""
-    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    answer, right = observation.answers[primal], observation.right[primal]
     if right.ndim <= axis or right.shape[axis] < 3 or not (np.isfinite(answer) & np.isfinite(right)).all():
         return False
     left = np.abs(answer - term(answer, right, axis))
@@ -113,9 +115,9 @@ def _difference(answer: Array, right: Array, axis: int) -> Array:
     return np.asarray(right + np.mean(answer - right, axis=axis, keepdims=True))
 
 
-def _sets(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, Callable[[Exhibit], Array]]]:
+def _sets(observation: Observation, primal: str) -> Iterator[tuple[str, Callable[[Observation], Array]]]:
     """Yield sets of entries with their names, the narrowest first."""
-    rank = exhibit.right[primal].ndim
+    rank = observation.right[primal].ndim
     for axis in range(rank):
         yield f"in the first entry along axis {axis}", _ends(primal, (axis,), first=True)
         yield f"in the last entry along axis {axis}", _ends(primal, (axis,), last=True)
@@ -134,9 +136,11 @@ def _sets(exhibit: Exhibit, primal: str) -> Iterator[tuple[str, Callable[[Exhibi
     yield _EVERYWHERE, lambda e: np.ones(e.right[primal].shape, bool)
 
 
-def _ends(primal: str, axes: tuple[int, ...], *, first: bool = False, last: bool = False) -> Callable[[Exhibit], Array]:
-    def members(exhibit: Exhibit) -> Array:
-        chosen = np.zeros(exhibit.right[primal].shape, bool)
+def _ends(
+    primal: str, axes: tuple[int, ...], *, first: bool = False, last: bool = False
+) -> Callable[[Observation], Array]:
+    def members(observation: Observation) -> Array:
+        chosen = np.zeros(observation.right[primal].shape, bool)
         for axis in axes:
             along = np.moveaxis(chosen, axis, 0)
             if first:
@@ -148,14 +152,14 @@ def _ends(primal: str, axes: tuple[int, ...], *, first: bool = False, last: bool
     return members
 
 
-def _but(members: Callable[[Exhibit], Array]) -> Callable[[Exhibit], Array]:
-    return lambda exhibit: np.logical_not(members(exhibit))
+def _but(members: Callable[[Observation], Array]) -> Callable[[Observation], Array]:
+    return lambda observation: np.logical_not(members(observation))
 
 
-def _score(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Exhibit], Array]) -> float:
+def _score(primal: str, observations: Sequence[Observation], members: Callable[[Observation], Array]) -> float:
     """Return the F1 score of a set against all entries that are wrong; 0 where an entry beside it is wrong."""
     hits = named = wrong = 0
-    for one in exhibits:
+    for one in observations:
         error, chosen = _wrong_entries(one, primal), members(one)
         hits += int((error & chosen).sum())
         named += int((chosen & ~_unmoved(one, primal)).sum())
@@ -163,17 +167,17 @@ def _score(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Exhibit]
     return 2 * hits / (named + wrong) if hits == wrong > 0 else 0.0
 
 
-def _wrong_entries(exhibit: Exhibit, primal: str) -> Array:
-    return exhibit.differing(exhibit.answers[primal], exhibit.right[primal])
+def _wrong_entries(observation: Observation, primal: str) -> Array:
+    return observation.differing(observation.answers[primal], observation.right[primal])
 
 
-def _unmoved(exhibit: Exhibit, primal: str) -> Array:
+def _unmoved(observation: Observation, primal: str) -> Array:
     """Return the entries that are right because they are zero, as those of a dead unit: they tell nothing."""
-    return np.asarray((exhibit.right[primal] == 0) & (exhibit.answers[primal] == 0))
+    return np.asarray((observation.right[primal] == 0) & (observation.answers[primal] == 0))
 
 
-def _value_there(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Exhibit], Array]) -> str:
-    values = np.concatenate([one.answers[primal][members(one) & _wrong_entries(one, primal)] for one in exhibits])
+def _value_there(primal: str, observations: Sequence[Observation], members: Callable[[Observation], Array]) -> str:
+    values = np.concatenate([one.answers[primal][members(one) & _wrong_entries(one, primal)] for one in observations])
     if not np.isfinite(values).any():
         return ", which is not finite there"
     if not values.any():
@@ -181,10 +185,10 @@ def _value_there(primal: str, exhibits: Sequence[Exhibit], members: Callable[[Ex
     return ""
 
 
-def _factor(primal: str, exhibits: Sequence[Exhibit]) -> str:
+def _factor(primal: str, observations: Sequence[Observation]) -> str:
     """Return the factor that comes nearest in the largest case, and what it leaves."""
-    exhibit = max(exhibits, key=lambda one: one.right[primal].size)
-    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    observation = max(observations, key=lambda one: one.right[primal].size)
+    answer, right = observation.answers[primal], observation.right[primal]
     known = np.isfinite(answer) & np.isfinite(right)
     answer, right = answer[known], right[known]
     factor = nearest_factor(answer, right)
@@ -199,10 +203,10 @@ def _factor(primal: str, exhibits: Sequence[Exhibit]) -> str:
     return f"{factor:.3g} times the right gradient comes nearest and leaves {share} of it"
 
 
-def _company(primal: str, exhibits: Sequence[Exhibit]) -> str:
+def _company(primal: str, observations: Sequence[Observation]) -> str:
     """Return which other gradients are right."""
-    others = [name for name in exhibits[0].right if name != primal]
-    right = [name for name in others if not any(name in one.wrong for one in exhibits)]
+    others = [name for name in observations[0].right if name != primal]
+    right = [name for name in others if not any(name in one.wrong for one in observations)]
     if not others or not right:
         return ""
     return (

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.diagnosis.arrays import nearest_factor
-from gradcheck.diagnosis.exhibit import Exhibit
-from gradcheck.faults.generic import GENERIC
-from gradcheck.faults.mistake import Mistake
+from gradcheck.diagnosis.observation import Observation
+from gradcheck.mutants.generic import GENERIC
+from gradcheck.mutants.mutant import Mutant
 from gradcheck.subject import Array
 
 #: From the most specific to the least.
@@ -32,7 +32,7 @@ _RANKS = {
     "rolled-first": ORIENTATION,
 }
 
-Predict = Callable[[Exhibit, str], Array | None]
+Predict = Callable[[Observation, str], Array | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,26 +53,26 @@ class Hypothesis:
 
     slug: str
     rank: int
-    sentence: Callable[[Exhibit, str], str]
+    sentence: Callable[[Observation, str], str]
     predict: Predict
 
-    def prediction(self, exhibit: Exhibit, primal: str) -> Array:
+    def prediction(self, observation: Observation, primal: str) -> Array:
         """Return the gradient that it leads to."""
-        predicted = self.predict(exhibit, primal)
-        return exhibit.right[primal] if predicted is None else predicted
+        predicted = self.predict(observation, primal)
+        return observation.right[primal] if predicted is None else predicted
 
-    def fits(self, exhibit: Exhibit, primal: str) -> bool:
+    def fits(self, observation: Observation, primal: str) -> bool:
         """Whether the layer answered as predicted."""
-        return exhibit.same(exhibit.answers[primal], self.prediction(exhibit, primal), primal)
+        return observation.same(observation.answers[primal], self.prediction(observation, primal), primal)
 
-    def tells(self, exhibit: Exhibit, primal: str) -> bool:
+    def tells(self, observation: Observation, primal: str) -> bool:
         """Whether the prediction differs from what is right."""
-        return exhibit.apart(self.prediction(exhibit, primal), exhibit.right[primal], primal)
+        return observation.apart(self.prediction(observation, primal), observation.right[primal], primal)
 
 
-def by_axis(slug: str, exhibit: Exhibit, primal: str) -> str:
+def by_axis(slug: str, observation: Observation, primal: str) -> str:
     """Return the slug with an axis that says the same of one gradient as a slug without: ``flipped:1``, ``flipped``."""
-    rank, upstream = exhibit.right[primal].ndim, exhibit.question.cotangent
+    rank, upstream = observation.right[primal].ndim, observation.question.cotangent
     last = rank - 1
     of_upstream = 0 if isinstance(upstream, tuple) else upstream.ndim - 1
     same = {
@@ -93,7 +93,7 @@ def by_axis(slug: str, exhibit: Exhibit, primal: str) -> str:
     return same.get(slug, slug)
 
 
-def plainly(sentence: str) -> Callable[[Exhibit, str], str]:
+def plainly(sentence: str) -> Callable[[Observation, str], str]:
     """Return a sentence without parameters."""
     return lambda *_: sentence
 
@@ -101,10 +101,10 @@ def plainly(sentence: str) -> Callable[[Exhibit, str], str]:
 def turned(slug: str, rank: int, sentence: str, turn: Callable[[Array], Array]) -> Hypothesis:
     """Return that something was done to the right gradient."""
 
-    def predict(exhibit: Exhibit, primal: str) -> Array | None:
+    def predict(observation: Observation, primal: str) -> Array | None:
         try:
             with np.errstate(all="ignore"):
-                return np.asarray(turn(exhibit.right[primal]))
+                return np.asarray(turn(observation.right[primal]))
         except (ValueError, IndexError):  # fewer axes than where it was read off
             return None
 
@@ -114,47 +114,49 @@ def turned(slug: str, rank: int, sentence: str, turn: Callable[[Array], Array]) 
 def sent_back(slug: str, rank: int, sentence: str, turn: Callable[[Any], Any]) -> Hypothesis:
     """Return that something was done to the upstream gradient."""
 
-    def predict(exhibit: Exhibit, primal: str) -> Array | None:
+    def predict(observation: Observation, primal: str) -> Array | None:
         try:
-            turned_upstream = turn(exhibit.question.cotangent)
+            turned_upstream = turn(observation.question.cotangent)
         except (ValueError, IndexError):  # fewer axes than where it was read off
             return None
-        return exhibit.altered(primal, turned_upstream)
+        return observation.altered(primal, turned_upstream)
 
     return Hypothesis(slug, rank, plainly(sentence), predict)
 
 
-def catalogue(mistakes: Iterable[Mistake]) -> Iterator[Hypothesis]:
+def catalogue(mutants: Iterable[Mutant]) -> Iterator[Hypothesis]:
     """Yield the mistakes of a kind, and those that any layer can make, as hypotheses."""
-    for mistake in mistakes:
-        yield _of(mistake, 0)
-    for mistake in GENERIC:
-        yield _of(mistake, _RANKS.get(mistake.slug.split(":")[0], INDEX_SET))
+    for mutant in mutants:
+        yield _of(mutant, 0)
+    for mutant in GENERIC:
+        yield _of(mutant, _RANKS.get(mutant.slug.split(":")[0], INDEX_SET))
 
 
-def _of(mistake: Mistake, rank: int) -> Hypothesis:
-    def sentence(exhibit: Exhibit, primal: str) -> str:
-        return mistake.sentence + _parameters(mistake, exhibit, primal)
+def _of(mutant: Mutant, rank: int) -> Hypothesis:
+    def sentence(observation: Observation, primal: str) -> str:
+        return mutant.sentence + _parameters(mutant, observation, primal)
 
-    return Hypothesis(mistake.slug, rank, sentence, lambda exhibit, primal: exhibit.predicted(mistake).get(primal))
+    return Hypothesis(
+        mutant.slug, rank, sentence, lambda observation, primal: observation.predicted(mutant).get(primal)
+    )
 
 
-def _parameters(mistake: Mistake, exhibit: Exhibit, primal: str) -> str:
+def _parameters(mutant: Mutant, observation: Observation, primal: str) -> str:
     """Return what a mistake used and should have used, or the factor that it comes to; nothing where it has neither."""
-    used = mistake.parameters(exhibit.question)
+    used = mutant.parameters(observation.question)
     if used:
         return f": {used}"
-    factor = constant_ratio(exhibit.predicted(mistake)[primal], exhibit, primal)
+    factor = constant_ratio(observation.predicted(mutant)[primal], observation, primal)
     return "" if factor is None else f" (a factor of {factor:.4g} here)"
 
 
-def constant_ratio(gradient: Array, exhibit: Exhibit, primal: str) -> float | None:
+def constant_ratio(gradient: Array, observation: Observation, primal: str) -> float | None:
     """Return the number by which every entry of a gradient differs from the right one; None if there is none."""
-    right = exhibit.right[primal]
+    right = observation.right[primal]
     known = np.isfinite(right)
     if gradient.shape != right.shape or not np.isfinite(gradient[known]).all():
         return None
     ratio = nearest_factor(gradient[known], right[known])
     if ratio is None or right[known].size < 2:
         return None
-    return ratio if exhibit.same(gradient, ratio * right, primal) else None
+    return ratio if observation.same(gradient, ratio * right, primal) else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.diagnosis.exhibit import Exhibit
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 #: So many channels of the output are read at most.
@@ -60,7 +60,7 @@ class Reading:
         return Reading(self.stride, self.dilation, self.padding, taps)
 
 
-def read_windows(exhibit: Exhibit, primal: str, ask: _Ask) -> Reading | None:
+def read_windows(observation: Observation, primal: str, ask: _Ask) -> Reading | None:
     """Return the windows of the gradient of an image (N, C, …), or None where it shows none.
 
     Parameters
@@ -71,8 +71,8 @@ def read_windows(exhibit: Exhibit, primal: str, ask: _Ask) -> Reading | None:
     ask : callable
         Returns its gradient for a cotangent: that of the layer, or the right one.
     """
-    upstream = exhibit.question.cotangent
-    image = exhibit.right[primal]
+    upstream = observation.question.cotangent
+    image = observation.right[primal]
     if isinstance(upstream, tuple) or not upstream.ndim == image.ndim >= 3 or len(upstream) != len(image):
         return None
     if upstream.shape[1] > _CHANNELS:

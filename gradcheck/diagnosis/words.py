@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gradcheck.diagnosis.explain import Diagnosis
-from gradcheck.reports.report import Failure
+from gradcheck.diagnosis.diagnose import Diagnosis
+from gradcheck.records.report import Failure
 
 #: Checks that find a wrong value; every other check names the cause itself.
 VALUES = ("gradient", "kink", "linear", "second-point", "finite", "shape")

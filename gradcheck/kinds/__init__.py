@@ -26,7 +26,6 @@ from gradcheck.kinds.elementwise import FLATTEN, RELU
 from gradcheck.kinds.embedding import EMBEDDING
 from gradcheck.kinds.full_size import NETWORKS
 from gradcheck.kinds.global_pool import ADAPTIVE_AVG_POOL2D, GLOBAL_AVG_POOL2D
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.losses import LOSSES
 from gradcheck.kinds.networks import FIVE_LAYER_CNN, SEQUENTIAL, digits_subject
 from gradcheck.kinds.normalization import LAYER_NORM, RMS_NORM
@@ -37,10 +36,12 @@ from gradcheck.kinds.residual import RESIDUAL_BLOCK
 from gradcheck.kinds.shape import SHAPES
 from gradcheck.kinds.softmax_cross_entropy import SOFTMAX_CROSS_ENTROPY
 from gradcheck.kinds.true_conv2d import TRUE_CONV2D
-from gradcheck.subject import Deferred, Subject, did_you_mean
+from gradcheck.messages import did_you_mean
+from gradcheck.subject import Deferred, Subject
+from gradcheck.suites.kind import Kind
 
 if TYPE_CHECKING:
-    from gradcheck.suite import Suite
+    from gradcheck.suites.suite import Suite
 
 _REGISTERED = (
     CONV2D,
@@ -98,7 +99,7 @@ def find_kind(name: str) -> Kind:
 
 def default_items() -> list[Suite | Subject | Deferred]:
     """Return what is verified when nothing is named: every reference layer, a network on real digits, large ones."""
-    from gradcheck.suite import suite
+    from gradcheck.suites.suite import suite
 
     digits = [digits_subject(pool="mean"), digits_subject(pool="max")]
     return [*(suite(name) for name in KINDS), *digits, *(one for networks in NETWORKS.values() for one in networks)]

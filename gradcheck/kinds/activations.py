@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.faults.mistake import Mistake
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous, rows_sum_to_zero
-from gradcheck.kinds.mistakes.activations import (
-    ELU_MISTAKES,
-    GELU_MISTAKES,
-    LEAKY_RELU_MISTAKES,
-    SIGMOID_MISTAKES,
-    SILU_MISTAKES,
-    SOFTPLUS_MISTAKES,
-    TANH_MISTAKES,
-)
-from gradcheck.kinds.mistakes.softmax import LOG_SOFTMAX_MISTAKES, SOFTMAX_MISTAKES
 from gradcheck.kinds.windowed import Condition, shape_conditions, tile_conditions, value_conditions
+from gradcheck.mutants.by_kind.activations_mutants import (
+    ELU_MUTANTS,
+    GELU_MUTANTS,
+    LEAKY_RELU_MUTANTS,
+    SIGMOID_MUTANTS,
+    SILU_MUTANTS,
+    SOFTPLUS_MUTANTS,
+    TANH_MUTANTS,
+)
+from gradcheck.mutants.by_kind.softmax_mutants import LOG_SOFTMAX_MUTANTS, SOFTMAX_MUTANTS
+from gradcheck.mutants.mutant import Mutant
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import ELU, GELU, LeakyReLU, LogSoftmax, Sigmoid, SiLU, Softmax, Softplus, Tanh
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _softmax_conditions() -> Mapping[str, Condition]:
     }
 
 
-def _smooth(name: str, layer: type, mistakes: tuple[Mistake, ...]) -> Kind:
+def _smooth(name: str, layer: type, mutants: tuple[Mutant, ...]) -> Kind:
     """Return the kind of a nonlinearity without hyper-parameters."""
     return Kind(
         name=name,
@@ -163,12 +163,12 @@ def _smooth(name: str, layer: type, mistakes: tuple[Mistake, ...]) -> Kind:
         build=_builder(lambda _: layer()),
         conditions=_conditions(),
         layers=(layer,),
-        mistakes=mistakes,
+        mutants=mutants,
         sizes=tuple(ActivationConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
     )
 
 
-def _normalized(name: str, layer: type, mistakes: tuple[Mistake, ...]) -> Kind:
+def _normalized(name: str, layer: type, mutants: tuple[Mutant, ...]) -> Kind:
     """Return the kind of a softmax."""
     return Kind(
         name=name,
@@ -189,7 +189,7 @@ def _normalized(name: str, layer: type, mistakes: tuple[Mistake, ...]) -> Kind:
         conditions=_softmax_conditions(),
         laws=lambda config: (rows_sum_to_zero(config.axis, over="each row"),),
         layers=(layer,),
-        mistakes=mistakes,
+        mutants=mutants,
         sizes=tuple(SoftmaxConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
     )
 
@@ -218,7 +218,7 @@ LEAKY_RELU = Kind(
     },
     laws=lambda _: (homogeneous(),),
     layers=(LeakyReLU,),
-    mistakes=LEAKY_RELU_MISTAKES,
+    mutants=LEAKY_RELU_MUTANTS,
     sizes=tuple(LeakyReLUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -245,7 +245,7 @@ ELU_KIND = Kind(
         **_conditions(),
     },
     layers=(ELU,),
-    mistakes=ELU_MISTAKES,
+    mutants=ELU_MUTANTS,
     sizes=tuple(ELUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -262,15 +262,15 @@ GELU_KIND = Kind(
         **_conditions(),
     },
     layers=(GELU,),
-    mistakes=GELU_MISTAKES,
+    mutants=GELU_MUTANTS,
     sizes=tuple(GELUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
-SIGMOID = _smooth("sigmoid", Sigmoid, SIGMOID_MISTAKES)
-TANH = _smooth("tanh", Tanh, TANH_MISTAKES)
-SOFTPLUS = _smooth("softplus", Softplus, SOFTPLUS_MISTAKES)
-SILU = _smooth("silu", SiLU, SILU_MISTAKES)
-SOFTMAX = _normalized("softmax", Softmax, SOFTMAX_MISTAKES)
-LOG_SOFTMAX = _normalized("log_softmax", LogSoftmax, LOG_SOFTMAX_MISTAKES)
+SIGMOID = _smooth("sigmoid", Sigmoid, SIGMOID_MUTANTS)
+TANH = _smooth("tanh", Tanh, TANH_MUTANTS)
+SOFTPLUS = _smooth("softplus", Softplus, SOFTPLUS_MUTANTS)
+SILU = _smooth("silu", SiLU, SILU_MUTANTS)
+SOFTMAX = _normalized("softmax", Softmax, SOFTMAX_MUTANTS)
+LOG_SOFTMAX = _normalized("log_softmax", LogSoftmax, LOG_SOFTMAX_MUTANTS)
 
 ACTIVATIONS = (LEAKY_RELU, ELU_KIND, SIGMOID, TANH, SOFTPLUS, SILU, GELU_KIND, SOFTMAX, LOG_SOFTMAX)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import bias_is_summed, euler
-from gradcheck.kinds.mistakes.affine import AFFINE_MISTAKES
 from gradcheck.kinds.windowed import parameter, rank_conditions, tile_conditions, value_conditions
+from gradcheck.mutants.by_kind.affine_mutants import AFFINE_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import Affine
 
 if TYPE_CHECKING:
@@ -87,6 +87,6 @@ AFFINE = Kind(
     },
     laws=_laws,
     layers=(Affine,),
-    mistakes=AFFINE_MISTAKES,
+    mutants=AFFINE_MUTANTS,
     sizes=tuple(AffineConfig((8,), n, n) for n in (4, 8, 16, 32, 64, 128)),
 )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import equal_shares, homogeneous, rows_sum_to_zero
-from gradcheck.kinds.mistakes.attention import ATTENTION_MISTAKES
 from gradcheck.kinds.windowed import Condition
+from gradcheck.mutants.by_kind.attention_mutants import ATTENTION_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import ScaledDotProductAttention
 
 if TYPE_CHECKING:
@@ -217,6 +217,6 @@ ATTENTION = Kind(
     },
     laws=_laws,
     layers=(ScaledDotProductAttention,),
-    mistakes=ATTENTION_MISTAKES,
+    mutants=ATTENTION_MUTANTS,
     sizes=tuple(AttentionConfig(2, 2, 1, n, n, 4, 4) for n in (2, 4, 8, 16, 32, 64)),
 )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import bias_is_summed, equal_shares, euler
-from gradcheck.kinds.mistakes.affine import BILINEAR_MISTAKES
 from gradcheck.kinds.windowed import parameter, rank_conditions, value_conditions
+from gradcheck.mutants.by_kind.affine_mutants import BILINEAR_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import Bilinear
 
 if TYPE_CHECKING:
@@ -89,6 +89,6 @@ BILINEAR = Kind(
     },
     laws=_laws,
     layers=(Bilinear,),
-    mistakes=BILINEAR_MISTAKES,
+    mutants=BILINEAR_MUTANTS,
     sizes=tuple(BilinearConfig((4,), n, n, n) for n in (2, 4, 6, 8, 12, 16)),
 )

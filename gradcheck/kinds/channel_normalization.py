@@ -11,14 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.mistakes.normalization import (
-    BATCH_NORM_MISTAKES,
-    EVALUATION_MISTAKES,
-    GROUP_NORM_MISTAKES,
-    INSTANCE_NORM_MISTAKES,
-    LOCAL_RESPONSE_MISTAKES,
-)
 from gradcheck.kinds.normalization import (
     affine_laws,
     affine_parameters,
@@ -30,8 +22,16 @@ from gradcheck.kinds.normalization import (
     scale_conditions,
 )
 from gradcheck.kinds.windowed import Condition, value_conditions
+from gradcheck.mutants.by_kind.normalization_mutants import (
+    BATCH_NORM_MUTANTS,
+    EVALUATION_MUTANTS,
+    GROUP_NORM_MUTANTS,
+    INSTANCE_NORM_MUTANTS,
+    LOCAL_RESPONSE_MUTANTS,
+)
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import BatchNorm, GroupNorm, InstanceNorm, LocalResponseNorm
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ BATCH_NORM = Kind(
     },
     laws=_batch_norm_laws,
     layers=(BatchNorm,),
-    mistakes=BATCH_NORM_MISTAKES,
+    mutants=BATCH_NORM_MUTANTS,
     sizes=tuple(BatchNormConfig(8, n, ()) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -328,7 +328,7 @@ BATCH_NORM_EVAL = Kind(
     },
     laws=_batch_norm_eval_laws,
     layers=(BatchNorm,),
-    mistakes=EVALUATION_MISTAKES,
+    mutants=EVALUATION_MUTANTS,
     sizes=tuple(BatchNormEvalConfig(8, n, ()) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -362,7 +362,7 @@ GROUP_NORM = Kind(
     },
     laws=_group_norm_laws,
     layers=(GroupNorm,),
-    mistakes=GROUP_NORM_MISTAKES,
+    mutants=GROUP_NORM_MUTANTS,
     sizes=tuple(GroupNormConfig(4, 2, n, (4,)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -385,7 +385,7 @@ INSTANCE_NORM = Kind(
     conditions={**norm_conditions(_by_instance), **_channel_conditions()},
     laws=_instance_norm_laws,
     layers=(InstanceNorm,),
-    mistakes=INSTANCE_NORM_MISTAKES,
+    mutants=INSTANCE_NORM_MUTANTS,
     sizes=tuple(InstanceNormConfig(4, n, (8,)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -425,6 +425,6 @@ LOCAL_RESPONSE_NORM = Kind(
     },
     laws=_local_response_norm_laws,
     layers=(LocalResponseNorm,),
-    mistakes=LOCAL_RESPONSE_MISTAKES,
+    mutants=LOCAL_RESPONSE_MUTANTS,
     sizes=tuple(LocalResponseNormConfig((4, n, 2), 5) for n in (4, 8, 16, 64, 256, 1024)),
 )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradcheck.kinds.convolution import conv_builder, conv_conditions, conv_configs, conv_primals
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import linear_in_weight
-from gradcheck.kinds.mistakes.convolution import CONVOLUTION
+from gradcheck.mutants.by_kind.convolution_mutants import CONVOLUTION
+from gradcheck.suites.kind import Kind
 from reference_layers import Conv3d
 
 if TYPE_CHECKING:
@@ -62,6 +62,6 @@ CONV3D = Kind(
     conditions=conv_conditions(3),
     laws=linear_in_weight,
     layers=(Conv3d,),
-    mistakes=CONVOLUTION,
+    mutants=CONVOLUTION,
     sizes=tuple(Conv3dConfig(2, c, c, (4, 4, 4), (3, 3, 3)) for c in (1, 2, 4, 8, 16)),
 )

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import linear_in_weight
-from gradcheck.kinds.mistakes.convolution import CONV_TRANSPOSE
 from gradcheck.kinds.windowed import (
     dilation_conditions,
     group_conditions,
@@ -18,9 +16,11 @@ from gradcheck.kinds.windowed import (
     tile_conditions,
     value_conditions,
 )
+from gradcheck.mutants.by_kind.convolution_mutants import CONV_TRANSPOSE
 from gradcheck.strategies.values import Regime, values
 from gradcheck.strategies.windows import Channels, require_output_padding
 from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import ConvTranspose2d
 
 if TYPE_CHECKING:
@@ -173,6 +173,6 @@ CONV_TRANSPOSE2D = Kind(
     },
     laws=linear_in_weight,
     layers=(ConvTranspose2d,),
-    mistakes=CONV_TRANSPOSE,
+    mutants=CONV_TRANSPOSE,
     sizes=tuple(ConvTranspose2dConfig(2, c, c, (6, 6), (3, 3)) for c in (1, 2, 4, 8, 16, 32)),
 )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous
-from gradcheck.kinds.mistakes.dropout import DROPOUT_MISTAKES
 from gradcheck.kinds.windowed import shape_conditions, value_conditions
+from gradcheck.mutants.by_kind.dropout_mutants import DROPOUT_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import Dropout
 
 if TYPE_CHECKING:
@@ -84,6 +84,6 @@ DROPOUT = Kind(
     },
     laws=lambda _: (homogeneous(),),
     layers=(Dropout,),
-    mistakes=DROPOUT_MISTAKES,
+    mutants=DROPOUT_MUTANTS,
     sizes=tuple(DropoutConfig((8, n), 0.3) for n in (4, 8, 16, 64, 256, 1024)),
 )

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous, moves
-from gradcheck.kinds.mistakes.activations import RELU_MISTAKES
-from gradcheck.kinds.mistakes.shape import RESHAPE_MISTAKES
 from gradcheck.kinds.windowed import shape_conditions, tile_conditions, value_conditions
+from gradcheck.mutants.by_kind.activations_mutants import RELU_MUTANTS
+from gradcheck.mutants.by_kind.shape_mutants import RESHAPE_MUTANTS
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import Flatten, ReLU
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ FLATTEN = Kind(
     },
     laws=lambda _: (moves(),),
     layers=(Flatten,),
-    mistakes=RESHAPE_MISTAKES,
+    mutants=RESHAPE_MUTANTS,
     sizes=tuple(FlattenConfig((2, c, 4, 4)) for c in (1, 4, 16, 64, 256)),
 )
 
@@ -109,6 +109,6 @@ RELU = Kind(
     },
     laws=lambda _: (homogeneous(),),
     layers=(ReLU,),
-    mistakes=RELU_MISTAKES,
+    mutants=RELU_MUTANTS,
     sizes=tuple(ReLUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous
-from gradcheck.kinds.mistakes.embedding import EMBEDDING_MISTAKES
 from gradcheck.kinds.windowed import parameter
+from gradcheck.mutants.by_kind.embedding_mutants import EMBEDDING_MUTANTS
 from gradcheck.strategies.values import Regime
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject
+from gradcheck.suites.kind import Kind
 from reference_layers import Embedding
 
 if TYPE_CHECKING:
@@ -155,6 +155,6 @@ EMBEDDING = Kind(
     regimes=("normal", "integers"),
     laws=_laws,
     layers=(Embedding,),
-    mistakes=EMBEDDING_MISTAKES,
+    mutants=EMBEDDING_MUTANTS,
     sizes=tuple(EmbeddingConfig(n, 8, (8,), tuple(k % n for k in range(8))) for n in (4, 8, 16, 64, 256, 1024)),
 )

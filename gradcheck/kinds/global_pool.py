@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import homogeneous, shares_sum
-from gradcheck.kinds.mistakes.pooling import ADAPTIVE_MEAN, GLOBAL_MEAN
 from gradcheck.kinds.windowed import value_conditions
+from gradcheck.mutants.by_kind.pooling_mutants import ADAPTIVE_MEAN, GLOBAL_MEAN
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import AdaptiveAvgPool2d, GlobalAvgPool2d
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ GLOBAL_AVG_POOL2D = Kind(
     conditions={**_SIZES, "axes kept": lambda c, _: c.keepdims, **value_conditions()},
     laws=lambda _: (homogeneous(), shares_sum()),
     layers=(GlobalAvgPool2d,),
-    mistakes=GLOBAL_MEAN,
+    mutants=GLOBAL_MEAN,
     sizes=tuple(GlobalAvgPool2dConfig(2, c, (8, 8)) for c in (1, 2, 4, 8, 16, 32)),
 )
 
@@ -138,6 +138,6 @@ ADAPTIVE_AVG_POOL2D = Kind(
     },
     laws=lambda _: (homogeneous(), shares_sum()),
     layers=(AdaptiveAvgPool2d,),
-    mistakes=ADAPTIVE_MEAN,
+    mutants=ADAPTIVE_MEAN,
     sizes=tuple(AdaptiveAvgPool2dConfig(2, c, (8, 8), (3, 3)) for c in (1, 2, 4, 8, 16, 32)),
 )

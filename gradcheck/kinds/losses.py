@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.mistakes.losses import (
-    BCE_MISTAKES,
-    CROSS_ENTROPY_MISTAKES,
-    HUBER_MISTAKES,
-    MEAN_SQUARED_ERROR_MISTAKES,
-)
 from gradcheck.kinds.windowed import Condition, shape_conditions, value_conditions
+from gradcheck.mutants.by_kind.losses_mutants import (
+    BCE_MUTANTS,
+    CROSS_ENTROPY_MUTANTS,
+    HUBER_MUTANTS,
+    MEAN_SQUARED_ERROR_MUTANTS,
+)
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject
+from gradcheck.suites.kind import Kind
 from reference_layers import BinaryCrossEntropyWithLogits, CrossEntropy, Huber, MeanSquaredError, softmax
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ CROSS_ENTROPY = Kind(
     regimes=("normal", "integers", "zeros", "near_ties", "tiny", "offset"),
     laws=_cross_entropy_laws,
     layers=(CrossEntropy,),
-    mistakes=CROSS_ENTROPY_MISTAKES,
+    mutants=CROSS_ENTROPY_MUTANTS,
     sizes=tuple(CrossEntropyConfig(n, tuple(k % n for k in range(8))) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -210,7 +210,7 @@ MEAN_SQUARED_ERROR = Kind(
     },
     laws=_mean_squared_error_laws,
     layers=(MeanSquaredError,),
-    mistakes=MEAN_SQUARED_ERROR_MISTAKES,
+    mutants=MEAN_SQUARED_ERROR_MUTANTS,
     sizes=tuple(ElementwiseLossConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -229,7 +229,7 @@ BCE_WITH_LOGITS = Kind(
         **_elementwise_conditions(),
     },
     layers=(BinaryCrossEntropyWithLogits,),
-    mistakes=BCE_MISTAKES,
+    mutants=BCE_MUTANTS,
     sizes=MEAN_SQUARED_ERROR.sizes,
 )
 
@@ -255,7 +255,7 @@ HUBER = Kind(
         **_elementwise_conditions(),
     },
     layers=(Huber,),
-    mistakes=HUBER_MISTAKES,
+    mutants=HUBER_MUTANTS,
     sizes=tuple(HuberConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import balanced, equal_shares, homogeneous_jointly, sums_to_zero
-from gradcheck.kinds.mistakes.chain import FIVE_LAYER_MISTAKES, SEQUENTIAL_MISTAKES
 from gradcheck.kinds.windowed import parameter, value_conditions
+from gradcheck.mutants.by_kind.chain_mutants import FIVE_LAYER_MUTANTS, SEQUENTIAL_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.strategies.windows import Window
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import (
     Affine,
     AvgPool2d,
@@ -208,7 +208,7 @@ SEQUENTIAL = Kind(
     },
     laws=_sequential_laws,
     layers=(Sequential,),
-    mistakes=SEQUENTIAL_MISTAKES,
+    mutants=SEQUENTIAL_MUTANTS,
     sizes=tuple(SequentialConfig(2, 1, c, (10, 10), (3, 3), "mean", (2, 2), 10) for c in (1, 2, 4, 8, 16, 32)),
 )
 
@@ -238,6 +238,6 @@ FIVE_LAYER_CNN = Kind(
     regimes=("normal", "zeros"),
     laws=_five_layer_laws,
     layers=(FiveLayerCNN,),
-    mistakes=FIVE_LAYER_MISTAKES,
+    mutants=FIVE_LAYER_MUTANTS,
     sizes=tuple(FiveLayerCNNConfig((3,), maps=(c, 2 * c)) for c in (1, 2, 3, 6, 12, 24)),
 )

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import Rows, bias_is_summed, linear_in_parameters, sums_to_zero
-from gradcheck.kinds.mistakes.normalization import LAYER_NORM_MISTAKES, RMS_NORM_MISTAKES
 from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, value_conditions
+from gradcheck.mutants.by_kind.normalization_mutants import LAYER_NORM_MUTANTS, RMS_NORM_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import LayerNorm, RMSNorm
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ LAYER_NORM = Kind(
     },
     laws=_layer_norm_laws,
     layers=(LayerNorm,),
-    mistakes=LAYER_NORM_MISTAKES,
+    mutants=LAYER_NORM_MUTANTS,
     sizes=tuple(LayerNormConfig((8,), (n,)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -273,6 +273,6 @@ RMS_NORM = Kind(
     },
     laws=_rms_norm_laws,
     layers=(RMSNorm,),
-    mistakes=RMS_NORM_MISTAKES,
+    mutants=RMS_NORM_MUTANTS,
     sizes=tuple(RMSNormConfig((8,), (n,)) for n in (4, 8, 16, 64, 256, 1024)),
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.mistakes.pooling import MAX_POOLING, MEAN_POOLING
 from gradcheck.kinds.pooling import (
     max_builder,
     max_conditions,
@@ -18,6 +16,8 @@ from gradcheck.kinds.pooling import (
     mean_laws,
     pool_primals,
 )
+from gradcheck.mutants.by_kind.pooling_mutants import MAX_POOLING, MEAN_POOLING
+from gradcheck.suites.kind import Kind
 from reference_layers import AvgPool1d, MaxPool1d
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ MAX_POOL1D = Kind(
     conditions=max_conditions(1),
     laws=max_laws,
     layers=(MaxPool1d,),
-    mistakes=MAX_POOLING,
+    mutants=MAX_POOLING,
     sizes=_SIZES,
 )
 
@@ -98,6 +98,6 @@ AVG_POOL1D = Kind(
     conditions=mean_conditions(1),
     laws=mean_laws(AvgPool1d),
     layers=(AvgPool1d,),
-    mistakes=MEAN_POOLING,
+    mutants=MEAN_POOLING,
     sizes=_SIZES,
 )

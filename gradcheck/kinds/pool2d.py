@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.mistakes.pooling import MAX_POOLING, MEAN_POOLING
 from gradcheck.kinds.pooling import (
     max_builder,
     max_conditions,
@@ -18,6 +16,8 @@ from gradcheck.kinds.pooling import (
     mean_laws,
     pool_primals,
 )
+from gradcheck.mutants.by_kind.pooling_mutants import MAX_POOLING, MEAN_POOLING
+from gradcheck.suites.kind import Kind
 from reference_layers import AvgPool2d, MaxPool2d
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ MAX_POOL2D = Kind(
     conditions=max_conditions(2),
     laws=max_laws,
     layers=(MaxPool2d,),
-    mistakes=MAX_POOLING,
+    mutants=MAX_POOLING,
     sizes=_SIZES,
 )
 
@@ -99,6 +99,6 @@ AVG_POOL2D = Kind(
     conditions=mean_conditions(2),
     laws=mean_laws(AvgPool2d),
     layers=(AvgPool2d,),
-    mistakes=MEAN_POOLING,
+    mutants=MEAN_POOLING,
     sizes=_SIZES,
 )

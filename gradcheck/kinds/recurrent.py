@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.mistakes.recurrent import GRU_MISTAKES, LSTM_MISTAKES, RNN_MISTAKES
 from gradcheck.kinds.windowed import parameter, value_conditions
+from gradcheck.mutants.by_kind.recurrent_mutants import GRU_MUTANTS, LSTM_MUTANTS, RNN_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject
+from gradcheck.suites.kind import Kind
 from reference_layers import GRU, LSTM, RNN
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ RNN_KIND = Kind(
         "tanh hardly moved by x": lambda c, primals: c.nonlinearity == "tanh" and _hardly_moves(c, primals),
     },
     layers=(RNN,),
-    mistakes=RNN_MISTAKES,
+    mutants=RNN_MUTANTS,
     sizes=tuple(RNNConfig(4, 4, n, n) for n in (2, 4, 8, 16, 32, 64)),
 )
 LSTM_KIND, GRU_KIND = (
@@ -200,12 +200,12 @@ LSTM_KIND, GRU_KIND = (
         build=_build_of(layer),
         conditions={**_conditions(), **_GATES},
         layers=(layer,),
-        mistakes=mistakes,
+        mutants=mutants,
         sizes=tuple(RecurrentConfig(4, 4, n, n) for n in (2, 4, 8, 16, 32)),
     )
-    for name, layer, mistakes in (
-        ("lstm", LSTM, LSTM_MISTAKES),
-        ("gru", GRU, GRU_MISTAKES),
+    for name, layer, mutants in (
+        ("lstm", LSTM, LSTM_MUTANTS),
+        ("gru", GRU, GRU_MUTANTS),
     )
 )
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import balanced, homogeneous_jointly
-from gradcheck.kinds.mistakes.residual import RESIDUAL_MISTAKES
 from gradcheck.kinds.windowed import parameter, value_conditions
+from gradcheck.mutants.by_kind.residual_mutants import RESIDUAL_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import BatchNorm, Conv2d, ReLU, ResidualBlock, Sequential
 
 if TYPE_CHECKING:
@@ -118,6 +118,6 @@ RESIDUAL_BLOCK = Kind(
     },
     laws=_laws,
     layers=(ResidualBlock,),
-    mistakes=RESIDUAL_MISTAKES,
+    mutants=RESIDUAL_MUTANTS,
     sizes=tuple(ResidualBlockConfig(2, c, c, (6, 6), 1, False) for c in (1, 2, 4, 8, 16)),
 )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import adds, equal_shares, homogeneous, homogeneous_jointly, joins, moves
-from gradcheck.kinds.mistakes.shape import ADD_MISTAKES, CONCAT_MISTAKES, MULTIPLY_MISTAKES, RESHAPE_MISTAKES
 from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, shape_conditions, value_conditions
+from gradcheck.mutants.by_kind.shape_mutants import ADD_MUTANTS, CONCAT_MUTANTS, MULTIPLY_MUTANTS, RESHAPE_MUTANTS
 from gradcheck.strategies.shapes import broadcastable_pairs, shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
+from gradcheck.suites.kind import Kind
 from reference_layers import Add, Concat, Multiply, Reshape
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ RESHAPE = Kind(
     },
     laws=lambda _: (moves(),),
     layers=(Reshape,),
-    mistakes=RESHAPE_MISTAKES,
+    mutants=RESHAPE_MUTANTS,
     sizes=tuple(ReshapeConfig((2, c, 4, 4), (-1, 16)) for c in (1, 4, 16, 64, 256)),
 )
 
@@ -279,7 +279,7 @@ CONCAT = Kind(
     },
     laws=lambda config: (joins(tuple(config.shapes), config.axis),),
     layers=(Concat,),
-    mistakes=CONCAT_MISTAKES,
+    mutants=CONCAT_MUTANTS,
     sizes=tuple(ConcatConfig((n, n), (8,), 1) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -293,7 +293,7 @@ ADD = Kind(
     conditions=_broadcast_conditions(),
     laws=_add_laws,
     layers=(Add,),
-    mistakes=ADD_MISTAKES,
+    mutants=ADD_MUTANTS,
     sizes=tuple(BroadcastConfig((8, n), (8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
@@ -307,7 +307,7 @@ MULTIPLY = Kind(
     conditions=_broadcast_conditions(),
     laws=_multiply_laws,
     layers=(Multiply,),
-    mistakes=MULTIPLY_MISTAKES,
+    mutants=MULTIPLY_MUTANTS,
     sizes=ADD.sizes,
 )
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gradcheck.adapters.reference import from_reference
-from gradcheck.kinds.kind import Kind
 from gradcheck.kinds.laws import rows_sum_to_zero
-from gradcheck.kinds.mistakes.softmax import SOFTMAX_CROSS_ENTROPY_MISTAKES
 from gradcheck.kinds.windowed import value_conditions
+from gradcheck.mutants.by_kind.softmax_mutants import SOFTMAX_CROSS_ENTROPY_MUTANTS
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject
+from gradcheck.suites.kind import Kind
 from reference_layers import SoftmaxCrossEntropy
 
 if TYPE_CHECKING:
@@ -126,6 +126,6 @@ SOFTMAX_CROSS_ENTROPY = Kind(
     },
     laws=lambda _: (rows_sum_to_zero(1),),
     layers=(SoftmaxCrossEntropy,),
-    mistakes=SOFTMAX_CROSS_ENTROPY_MISTAKES,
+    mutants=SOFTMAX_CROSS_ENTROPY_MUTANTS,
     sizes=tuple(SoftmaxCrossEntropyConfig(n, tuple(k % n for k in range(8))) for n in (4, 8, 16, 64, 256, 1024)),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gradcheck.kinds.conv2d import CONV2D, Conv2dConfig
 from gradcheck.kinds.convolution import conv_builder, conv_conditions, conv_primals
-from gradcheck.kinds.kind import Kind
-from gradcheck.kinds.mistakes.convolution import TRUE_CONVOLUTION
+from gradcheck.mutants.by_kind.convolution_mutants import TRUE_CONVOLUTION
+from gradcheck.suites.kind import Kind
 from reference_layers import TrueConv2d
 
 TRUE_CONV2D = Kind(
@@ -18,6 +18,6 @@ TRUE_CONV2D = Kind(
     conditions=conv_conditions(2),
     laws=CONV2D.laws,
     layers=(TrueConv2d,),
-    mistakes=TRUE_CONVOLUTION,
+    mutants=TRUE_CONVOLUTION,
     sizes=CONV2D.sizes,
 )

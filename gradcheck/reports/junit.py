@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from gradcheck.reports.report import Report, SubjectReport
+from gradcheck.records.report import Report, SubjectReport
 from gradcheck.reports.text import headline, subject_to_text
 
 # Everything that is no Char of XML 1.0 (fifth edition, section 2.2); escaping does not make it one.

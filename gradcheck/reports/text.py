@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.reports.report import VERDICTS, CaseId, Failure, Report, SubjectReport
+from gradcheck.messages import counted
+from gradcheck.records.report import VERDICTS, CaseId, Failure, Report, SubjectReport
 
 WIDTH = 110
 _LABEL = 11
@@ -120,17 +121,6 @@ def summary(report: Report) -> str:
     cases = sum(subject.cases for subject in report.subjects)
     seconds = format_seconds(sum(subject.seconds for subject in report.subjects))
     return f"{counted(len(report.subjects), 'subject')}: {outcome} · {counted(cases, 'case')} · {seconds}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    Examples
-    --------
-    >>> counted(1, "case"), counted(1234, "case")
-    ('1 case', '1,234 cases')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def format_short(value: float | None) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gradcheck.reports.text import counted, printable
-from gradcheck.reports.timing import Environment, GrowthFit, SubjectTiming, Timing, Way
+from gradcheck.messages import counted
+from gradcheck.records.timing_record import Environment, GrowthFit, SubjectTiming, Timing, Way
+from gradcheck.reports.text import printable
 
 _UNITS = (
     ("years", 365.25 * 86400.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradcheck.numeric.layouts import LAYOUTS, Layout, read_only
+from gradcheck.numeric.array_layouts import LAYOUTS, Layout, read_only
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -15,7 +15,7 @@ def layouts() -> SearchStrategy[Layout]:
 
     C order, Fortran order, every stride negative, every other entry of a larger array, the middle of a buffer, axes
     rolled as in images with channels last; and C order that cannot be written to. A stride of 0, which changes the
-    numbers, is `gradcheck.numeric.layouts.repeated`.
+    numbers, is `gradcheck.numeric.array_layouts.repeated`.
 
     Examples
     --------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradcheck.reports.report import Evaluations
+from gradcheck.records.report import Evaluations
+from gradcheck.records.timing_record import Way
 from gradcheck.reports.text import format_config
-from gradcheck.reports.timing import Way
 from gradcheck.timing.measure import Ways
 from gradcheck.timing.sizes import Sized
 

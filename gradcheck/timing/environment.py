@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gradcheck.reports.timing import Environment
+from gradcheck.records.timing_record import Environment
 
 #: What libraries of matrix products read when NumPy loads them, and not again.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -40,7 +40,7 @@ def threads_of(variables: Mapping[str, str]) -> tuple[int | None, str]:
 
 def environment() -> Environment:
     """Return where this process runs."""
-    from gradcheck import __version__
+    from gradcheck.version import __version__
 
     threads, how = threads_of(os.environ)
     return Environment(

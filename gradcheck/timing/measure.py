@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gradcheck.check import check_subject
+from gradcheck.checks.one_subject import check_subject
 from gradcheck.checks.stages import Settings
+from gradcheck.messages import told
 from gradcheck.numeric.plain import numeric_gradient
 from gradcheck.numeric.precision import precision_of
-from gradcheck.reports.report import Evaluations
-from gradcheck.reports.timing import (
+from gradcheck.records.report import Evaluations
+from gradcheck.records.timing_record import (
     QUANTITIES,
     WAYS,
     GrowthFit,
@@ -25,9 +26,8 @@ from gradcheck.reports.timing import (
     TimingReport,
     Way,
 )
-from gradcheck.sentences import told
 from gradcheck.subject import Array, Deferred, Pullback, Subject
-from gradcheck.suite import Suite
+from gradcheck.suites.suite import Suite
 from gradcheck.timing.environment import environment
 from gradcheck.timing.growth import power_law
 from gradcheck.timing.sizes import Sized, sizes_of

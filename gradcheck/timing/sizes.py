@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.cases import corner_cases, drawn_cases
 from gradcheck.subject import Deferred, Subject
-from gradcheck.suite import AnyCase, Suite
+from gradcheck.suites.cases import corner_cases, drawn_cases
+from gradcheck.suites.suite import AnyCase, Suite
 
 #: So many sizes are taken of those that a suite has.
 SIZES = 6
@@ -54,7 +54,7 @@ def sizes_of(item: Suite | Subject | Deferred, seed: int = 0) -> list[Sized]:
 
     Examples
     --------
-    >>> from gradcheck.suite import suite
+    >>> from gradcheck.suites.suite import suite
     >>> [size.config["in_features"] for size in sizes_of(suite("affine"))]
     [4, 8, 16, 32, 64, 128]
     """

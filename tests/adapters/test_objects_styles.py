@@ -12,7 +12,7 @@ from support.objects.affine import BATCH, IN, faulty, primals
 import gradcheck
 from gradcheck.adapters import from_object
 from gradcheck.kinds import KINDS
-from gradcheck.kinds.kind import Case
+from gradcheck.suites.kind import Case
 
 IO = {"weight": "IO"}
 #: Layer -> what has to be said of it beside the order of axes of its weight.

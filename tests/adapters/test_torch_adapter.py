@@ -10,7 +10,7 @@ from support.examples import subjects_of
 
 import gradcheck
 from gradcheck.adapters import framework_of, from_torch
-from gradcheck.campaign import Options, run
+from gradcheck.runs import Options, run
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 nn = torch.nn

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from gradcheck.campaign import Options
+from gradcheck.runs import Options
 
 ROOT = Path(__file__).parents[2]
 

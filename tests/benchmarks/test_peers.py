@@ -29,9 +29,9 @@ from peers.tables import alarms_table, all_tables, calls_table, cost_table, faul
 from peers.targets import PROJECTED, targets
 
 import gradcheck
-from gradcheck.faults.generic import GENERIC
-from gradcheck.faults.mistake import planted
 from gradcheck.kinds.affine import AffineConfig
+from gradcheck.mutants.generic import GENERIC
+from gradcheck.mutants.mutant import planted
 
 ROOT = Path(__file__).parents[2]
 PAGE, FIGURES = ROOT / "docs" / "peers.md", ROOT / "docs" / "peers.json"
@@ -65,9 +65,9 @@ def test_a_right_layer_is_accepted(peer):
 
 @each_peer
 @pytest.mark.parametrize("slug", ["scale:-1", "upstream-ignored"])
-def test_a_planted_mistake_is_found(peer, slug):
-    mistake = next(one for one in GENERIC if one.slug == slug)
-    outcome = installed(peer).check(Function(planted(mistake, TINY.subject(), TINY.config, "weight")))
+def test_a_planted_mutant_is_found(peer, slug):
+    mutant = next(one for one in GENERIC if one.slug == slug)
+    outcome = installed(peer).check(Function(planted(mutant, TINY.subject(), TINY.config, "weight")))
     assert outcome.verdict == "rejected"
     assert outcome.words
 
@@ -190,15 +190,15 @@ def test_a_check_that_would_hold_too_much_is_not_run(monkeypatch):
 # Cases
 
 
-def test_mistakes_of_the_sample_show_in_gradients():
-    chosen = faults.sample(faults.plantings(), 150)
+def test_mutants_of_the_sample_show_in_gradients():
+    chosen = faults.sample(faults.results(), 150)
     assert {one.group for one in chosen} == {faults.OWN, faults.ANY, faults.CALLS}
-    for planting in chosen:
-        if planting.group == faults.CALLS:
+    for result in chosen:
+        if result.group == faults.CALLS:
             continue
-        function, right = Function(planting.make()), Function(faulty_layer(planting.kind).subject())
+        function, right = Function(result.make()), Function(faulty_layer(result.kind).subject())
         pairs = zip(*(f.call(*f.arrays())[1](f.weights()) for f in (function, right)), strict=True)
-        assert any(a.shape != b.shape or not np.allclose(a, b, rtol=1e-9, atol=0) for a, b in pairs), planting.slug
+        assert any(a.shape != b.shape or not np.allclose(a, b, rtol=1e-9, atol=0) for a, b in pairs), result.slug
 
 
 def test_every_layer_can_be_made():

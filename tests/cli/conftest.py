@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import gradcheck
 from gradcheck.cli import run
-from gradcheck.kinds.kind import Kind
+from gradcheck.suites.kind import Kind
 
 USER_FILE = """\
 import numpy as np

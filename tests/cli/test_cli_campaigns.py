@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.reports.json import report_from_json
-from gradcheck.reports.report import Report, SubjectReport
+from gradcheck.records.report import Report, SubjectReport
+from gradcheck.records.report_json import report_from_json
 
 Command = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]
@@ -56,7 +56,7 @@ def test_the_options_make_the_crew(command: Command, monkeypatch: pytest.MonkeyP
         seen.update(aside)
         return Report(options.seed, (SubjectReport("x"),))
 
-    monkeypatch.setattr("gradcheck.campaign.run", campaign)
+    monkeypatch.setattr("gradcheck.runs.run", campaign)
     words = {
         "--isolate": (1, None, None),
         "--workers 3": (3, None, None),
@@ -67,8 +67,8 @@ def test_the_options_make_the_crew(command: Command, monkeypatch: pytest.MonkeyP
         words["--memory 300"] = (1, None, 300)
     for text, expected in words.items():
         assert command("verify", "layers.py:right", *text.split())[0] == 0
-        crew = seen.pop("crew")
-        assert (crew._size, crew._limits.seconds, crew._limits.memory) == expected
+        executor = seen.pop("crew")
+        assert (executor._size, executor._limits.seconds, executor._limits.memory) == expected
         (source,) = seen.pop("sources")
         assert (source.target, source.index) == ("layers.py:right", 0)
         assert seen == {}
@@ -92,7 +92,7 @@ def test_an_interrupted_run_leaves_its_report(command: Command, project: Path, m
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradcheck.campaign.runner.judge_subject", interrupted)
+    monkeypatch.setattr("gradcheck.runs.runner.judge_subject", interrupted)
     status, out, err = command("verify", "layers.py", "--json", "out.json", "--junit", "out.xml")
     assert (status, err) == (130, "gradcheck: interrupted; the report tells what was known by then\n")
     assert "2 subjects: 2 inconclusive" in out

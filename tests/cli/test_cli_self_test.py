@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.faults.generic import CANARIES
-from gradcheck.faults.mistake import Mistake
 from gradcheck.kinds import KINDS
+from gradcheck.mutants.generic import CORE_MUTANTS
+from gradcheck.mutants.mutant import Mutant
 
 Command = Callable[..., tuple[int, str, str]]
 SINE = """\
@@ -27,10 +27,10 @@ def vjp(primals):
 
 sine = gradcheck.Subject("sine", {"x": np.linspace(-2.0, 2.0, 12)}, vjp)
 """
-SLIGHT = Mistake("slight", "x is a billionth too large", lambda q: {"x": q.gradients["x"] * (1 + 2e-9)})
+SLIGHT = Mutant("slight", "x is a billionth too large", lambda q: {"x": q.gradients["x"] * (1 + 2e-9)})
 
 
-def test_the_table_of_planted_mistakes(shell: Callable[..., subprocess.CompletedProcess[str]], project: Path) -> None:
+def test_the_table_of_planted_mutants(shell: Callable[..., subprocess.CompletedProcess[str]], project: Path) -> None:
     result = shell("self-test", "--kind", "relu", "--kind", "tanh", "--examples", "0", "--json", "proof.json")
 
     assert (result.returncode, result.stderr) == (0, "")
@@ -59,7 +59,7 @@ def test_the_baseline_stands_beside(command: Command, tmp_path: Path) -> None:
 
 
 def test_a_survivor_is_named_and_fails(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradcheck.kinds.KINDS", {"tanh": replace(KINDS["tanh"], mistakes=(SLIGHT,))})
+    monkeypatch.setattr("gradcheck.kinds.KINDS", {"tanh": replace(KINDS["tanh"], mutants=(SLIGHT,))})
 
     status, out, _ = command("self-test", "--examples", "0")
 
@@ -83,7 +83,7 @@ def test_verify_tells_of_canaries(command: Command, project: Path) -> None:
 
 
 def test_a_canary_that_survives_is_named(command: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradcheck.canaries.CANARIES", (*CANARIES, SLIGHT))
+    monkeypatch.setattr("gradcheck.mutants.sensitivity.CANARIES", (*CORE_MUTANTS, SLIGHT))
     (project / "sine.py").write_text(SINE, encoding="utf-8")
 
     status, out, _ = command("verify", "sine.py", "--self-test", "--json", "report.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.reports.study import StudyReport
+from gradcheck.records.study_record import StudyReport
 
 Command = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]

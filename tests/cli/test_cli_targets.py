@@ -12,8 +12,8 @@ from types import MappingProxyType, ModuleType
 import pytest
 
 import gradcheck
-from gradcheck.kinds.kind import Kind
-from gradcheck.suite import Suite
+from gradcheck.suites.kind import Kind
+from gradcheck.suites.suite import Suite
 from gradcheck.targets import TargetError, load
 
 pytestmark = pytest.mark.usefixtures("project")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gradcheck.reports.timing import TimingReport
+from gradcheck.records.timing_record import TimingReport
 from gradcheck.timing.environment import THREAD_VARIABLES
 from gradcheck.timing.measure import time_items
 from gradcheck.timing.stopwatch import Stopwatch
@@ -109,7 +109,7 @@ def test_another_number_of_threads_takes_another_process(command: Command, monke
         started.append((words, {name: env[name] for name in THREAD_VARIABLES}))
         return Done()
 
-    monkeypatch.setattr("gradcheck.cli.time.subprocess.run", run)
+    monkeypatch.setattr("gradcheck.cli.time_command.subprocess.run", run)
     assert command("time", "layers.py:right", "--threads", "2", "--budget", "1")[0] == 7
     ((words, variables),) = started
     assert words[1:] == ["-m", "gradcheck", "time", "layers.py:right", "--threads", "2", "--budget", "1"]

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from gradcheck.reports.json import report_from_json
-from gradcheck.reports.report import Evaluations, Report, SubjectReport
+from gradcheck.records.report import Evaluations, Report, SubjectReport
+from gradcheck.records.report_json import report_from_json
 
 Command = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("project")
 @pytest.fixture
 def never_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is wrong with a command line is found before anything runs."""
-    monkeypatch.setattr("gradcheck.campaign.run", lambda *_: pytest.fail("the campaign ran"))
+    monkeypatch.setattr("gradcheck.runs.run", lambda *_: pytest.fail("the campaign ran"))
 
 
 def test_what_passes_exits_with_0(command: Command) -> None:
@@ -98,7 +98,7 @@ def test_the_options_reach_the_campaign(command: Command, monkeypatch: pytest.Mo
         seen.append((items, options))
         return Report(0, (SubjectReport("one"),))
 
-    monkeypatch.setattr("gradcheck.campaign.run", campaign)
+    monkeypatch.setattr("gradcheck.runs.run", campaign)
     status, _, _ = command(
         *("verify", "layers.py:right", "--examples", "3", "--seed", "9", "--dtype", "float32", "--exhaustive")
     )
@@ -120,7 +120,7 @@ def test_without_a_target_all_that_comes_with_it_is_verified(command: Command, m
         seen.extend(items)
         return Report(0, (SubjectReport("one"),))
 
-    monkeypatch.setattr("gradcheck.campaign.run", campaign)
+    monkeypatch.setattr("gradcheck.runs.run", campaign)
     monkeypatch.setattr("gradcheck.kinds.default_items", lambda: ["all of it"], raising=False)
     command("verify")
 
@@ -133,7 +133,7 @@ def test_the_table_keeps_numbers_whole(columns: int, command: Command, monkeypat
         SubjectReport("max_pool2d", "m", "passed", 1234, 200.0, Evaluations(123456, 54321), 1.25e-7, 0.25),
         SubjectReport("five-layer network on handwritten digits", None, "inconclusive", 1, 0.5, masked=1e-6),
     )
-    monkeypatch.setattr("gradcheck.campaign.run", lambda *_: Report(0, subjects))
+    monkeypatch.setattr("gradcheck.runs.run", lambda *_: Report(0, subjects))
     monkeypatch.setenv("COLUMNS", str(columns))
     _, out, _ = command("verify", "layers.py")
     heading, rule, *rows = out.split("\n\n")[0].splitlines()
@@ -152,7 +152,7 @@ def test_notes_are_shown(command: Command, monkeypatch: pytest.MonkeyPatch) -> N
         SubjectReport("passed", notes=("at ties the first maximum takes all",)),
         SubjectReport("unclear", verdict="inconclusive", notes=("every unit is dead",)),
     )
-    monkeypatch.setattr("gradcheck.campaign.run", lambda *_: Report(0, subjects))
+    monkeypatch.setattr("gradcheck.runs.run", lambda *_: Report(0, subjects))
     status, out, _ = command("verify", "layers.py")
 
     assert status == 1
@@ -164,7 +164,7 @@ def test_an_interrupt_ends_in_one_line(command: Command, monkeypatch: pytest.Mon
     def interrupted(*_: object) -> Report:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradcheck.campaign.run", interrupted)
+    monkeypatch.setattr("gradcheck.runs.run", interrupted)
 
     assert command("verify", "layers.py") == (130, "", "gradcheck: interrupted\n")
 

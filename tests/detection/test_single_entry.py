@@ -5,7 +5,8 @@ import pytest
 from support.layers import scaled_entry, spoiled
 
 import gradcheck
-from gradcheck.check import Settings, check_subject
+from gradcheck.check import Settings
+from gradcheck.checks.one_subject import check_subject
 from reference_layers import Conv2d
 
 SEEDS = range(100)

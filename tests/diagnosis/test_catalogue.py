@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from gradcheck.campaign import Options, explain_case
-from gradcheck.cases import corner_cases
-from gradcheck.diagnosis.exhibit import Draw, exhibit
-from gradcheck.faults.generic import GENERIC
-from gradcheck.faults.mistake import planted
+from gradcheck.diagnosis.observation import Draw, observe
 from gradcheck.kinds import KINDS, find_kind
-from gradcheck.reports.report import Failure, SubjectReport
-from gradcheck.suite import suite
+from gradcheck.mutants.generic import GENERIC
+from gradcheck.mutants.mutant import planted
+from gradcheck.records.report import Failure, SubjectReport
+from gradcheck.runs import Options, explain_case
+from gradcheck.suites.cases import corner_cases
+from gradcheck.suites.suite import suite
 
 #: Cases, values and the mistakes that are planted follow from it; it is not that of any benchmark.
 SEED = 20_261_121
@@ -23,26 +23,26 @@ def answers(kind, count, rng):
     right = suite(kind.name)
     cases = list(corner_cases(right, SEED))
     chosen = (cases[int(number)] for number in rng.permutation(len(cases))[:count])
-    made = ((case, exhibit(Draw(right.subject(case), case.seed, case.config, right.subject(case)))) for case in chosen)
+    made = ((case, observe(Draw(right.subject(case), case.seed, case.config, right.subject(case)))) for case in chosen)
     return [(case, answer) for case, answer in made if answer is not None]
 
 
-def shows(mistake, answer):
+def shows(mutant, answer):
     """Return the primals whose gradient a mistake certainly changes."""
-    made = answer.predicted(mistake)
+    made = answer.predicted(mutant)
     return [name for name, array in made.items() if answer.apart(array, answer.right[name], name)]
 
 
-def cause(kind, mistake, primal, case):
+def cause(kind, mutant, primal, case):
     """Return what is named for a layer with a mistake in one gradient."""
-    wrong = suite(kind.name, lambda config, primals: planted(mistake, kind.build(config, primals), config, primal))
+    wrong = suite(kind.name, lambda config, primals: planted(mutant, kind.build(config, primals), config, primal))
     found = SubjectReport(kind.name, verdict="failed", failures=(Failure("gradient", case.id, "", primal),))
     return explain_case(found, wrong, case, Options(seed=SEED)).failures[0].cause
 
 
 def same_gradients(kind, one, slug, primal, asked):
     """Whether a mistake of another name leads to the same gradient wherever it was asked."""
-    others = [mistake for mistake in (*kind.mistakes, *GENERIC) if mistake.slug == slug]
+    others = [mutant for mutant in (*kind.mutants, *GENERIC) if mutant.slug == slug]
     known = [answer for _, answer in asked if primal in answer.right]
     return bool(others) and all(
         answer.same(*(answer.predicted(m).get(primal, answer.right[primal]) for m in (one, others[0])), primal)
@@ -50,14 +50,14 @@ def same_gradients(kind, one, slug, primal, asked):
     )
 
 
-def planting(kind, asked, rng):
+def result(kind, asked, rng):
     """Return a mistake, a case that shows it, and a primal whose gradient is wrong there."""
-    faults = [one for one in (*kind.mistakes, *GENERIC) if not one.convention and not one.equivalent]
+    faults = [one for one in (*kind.mutants, *GENERIC) if not one.convention and not one.equivalent]
     while True:
-        mistake = faults[int(rng.integers(len(faults)))]
+        mutant = faults[int(rng.integers(len(faults)))]
         for case, answer in asked:
-            if changed := shows(mistake, answer):
-                return mistake, case, changed[int(rng.integers(len(changed)))]
+            if changed := shows(mutant, answer):
+                return mutant, case, changed[int(rng.integers(len(changed)))]
 
 
 def test_nearly_every_cause_is_named():
@@ -66,8 +66,8 @@ def test_nearly_every_cause_is_named():
     for name in KINDS:
         kind = find_kind(name)
         asked = answers(kind, CASES, rng)
-        mistake, case, primal = planting(kind, asked, rng)
-        told = cause(kind, mistake, primal, case)
-        if told != mistake.slug and not same_gradients(kind, mistake, told, primal, asked):
-            confused.append((name, mistake.slug, primal, told, case.config))
+        mutant, case, primal = result(kind, asked, rng)
+        told = cause(kind, mutant, primal, case)
+        if told != mutant.slug and not same_gradients(kind, mutant, told, primal, asked):
+            confused.append((name, mutant.slug, primal, told, case.config))
     assert len(confused) <= (1 - NEEDED) * len(KINDS), confused

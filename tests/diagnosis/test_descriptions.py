@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import gradcheck
-from gradcheck.diagnosis.explain import Cause, Diagnosis, diagnose
+from gradcheck.diagnosis.diagnose import Cause, Diagnosis, diagnose
 from gradcheck.diagnosis.words import explained
-from gradcheck.execution.witnesses import subject_draws
-from gradcheck.reports.report import CaseId, Failure
+from gradcheck.records.report import CaseId, Failure
+from gradcheck.runs.further_cases import subject_draws
 
 CASE = CaseId(None, {}, None, 0)
 

@@ -10,9 +10,9 @@ from support.plain_layers import affine, plain_subject
 
 import gradcheck
 from gradcheck.diagnosis.constants import named_constants
-from gradcheck.diagnosis.exhibit import Draw, exhibit
-from gradcheck.diagnosis.explain import diagnose
-from gradcheck.execution.witnesses import subject_draws
+from gradcheck.diagnosis.diagnose import diagnose
+from gradcheck.diagnosis.observation import Draw, observe
+from gradcheck.runs.further_cases import subject_draws
 
 FACTORS = st.one_of(
     st.floats(0.01, 100.0),
@@ -34,7 +34,7 @@ def multiplied(rows, columns, factor, seed):
 def test_a_factor_is_told(rows, columns, factor, seed):
     subject = multiplied(rows, columns, factor, seed)
     cause = diagnose(subject_draws(subject, seed)).causes["x"]
-    named = named_constants(exhibit(Draw(subject, seed)), "x")
+    named = named_constants(observe(Draw(subject, seed)), "x")
     assert cause.slug.startswith("scale:")
     told = cause.slug.removeprefix("scale:")
     value = named[told] if told in named else float(told)
@@ -44,7 +44,7 @@ def test_a_factor_is_told(rows, columns, factor, seed):
 
 
 def test_sizes_have_names_and_their_values():
-    named = named_constants(exhibit(Draw(plain_subject(affine), 0)), "w")
+    named = named_constants(observe(Draw(plain_subject(affine), 0)), "w")
     known = {"N": 5, "1/N": 1 / 5, "√N": 5**0.5, "1/√features": 0.5, "(N − 1)/N": 4 / 5, "outputs": 20, "entries": 12}
     assert {name: named[name] for name in known} == pytest.approx(known)
     assert named["x.shape[1]"] == 3  # the size of no output

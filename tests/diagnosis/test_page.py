@@ -11,11 +11,11 @@ from support.windows import Windows, convolution
 
 import gradcheck
 from gradcheck.diagnosis.constants import named_constants
-from gradcheck.diagnosis.exhibit import Draw, exhibit
 from gradcheck.diagnosis.families import FAMILIES, FAR_FAMILIES, proposals
 from gradcheck.diagnosis.families.factors import combinations
-from gradcheck.faults.generic import GENERIC
+from gradcheck.diagnosis.observation import Draw, observe
 from gradcheck.kinds import find_kind
+from gradcheck.mutants.generic import GENERIC
 
 PAGE = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
 #: What stands in the place of a placeholder.
@@ -43,9 +43,9 @@ def patterns():
     return {slug: re.compile(re.sub(r"<(\w+)>", lambda m: PLACES[m[1]], re.escape(slug))) for slug in slugs}
 
 
-@pytest.mark.parametrize("mistake", GENERIC, ids=lambda mistake: mistake.slug)
-def test_every_mistake_of_any_layer_is_listed(mistake):
-    assert f"`{mistake.slug}`" in PAGE
+@pytest.mark.parametrize("mistake", GENERIC, ids=lambda mutant: mutant.slug)
+def test_every_mutant_of_any_layer_is_listed(mutant):
+    assert f"`{mutant.slug}`" in PAGE
 
 
 def spoiled(layer, **changes):
@@ -80,7 +80,7 @@ SUBJECTS = [
 def proposed():
     """Return the slugs of what is proposed for the subjects."""
     for subject in SUBJECTS:
-        answer = exhibit(Draw(subject, 0))
+        answer = observe(Draw(subject, 0))
         for primal in answer.wrong:
             for one in proposals((*FAMILIES, *FAR_FAMILIES), answer, primal):
                 yield one.slug
@@ -100,7 +100,7 @@ def _parts(slug):
 
 
 def test_nothing_is_listed_that_is_never_said():
-    said = {part for slug in proposed() for part in _parts(slug)} | {mistake.slug for mistake in GENERIC}
+    said = {part for slug in proposed() for part in _parts(slug)} | {mutant.slug for mutant in GENERIC}
     unsaid = [slug for slug, pattern in patterns().items() if not any(pattern.fullmatch(one) for one in said)]
     assert unsaid == []
 
@@ -114,7 +114,7 @@ def test_options_of_a_layer_have_the_names_that_are_listed():
     dropout = gradcheck.suite("dropout")
     config = next(one for one in find_kind("dropout").corners if one.p == 0.3)
     subject = dropout.subject(dropout.case(vars(config), "normal", 0))
-    named = named_constants(exhibit(Draw(subject, 0, config)), "x")
+    named = named_constants(observe(Draw(subject, 0, config)), "x")
     assert named["1 − p"] == pytest.approx(0.7)
     assert named["p/(1 − p)"] == pytest.approx(3 / 7)
     assert "`p/(1 − p)`" in PAGE

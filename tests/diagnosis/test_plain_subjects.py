@@ -6,8 +6,8 @@ from support.plain_layers import SHAPES, affine, attention, conv, cross_entropy,
 from support.windows import Windows, average_pool, convolution
 
 import gradcheck
-from gradcheck.diagnosis.explain import diagnose
-from gradcheck.execution.witnesses import subject_draws
+from gradcheck.diagnosis.diagnose import diagnose
+from gradcheck.runs.further_cases import subject_draws
 from gradcheck.subject import Trait
 
 
@@ -17,11 +17,11 @@ def spoiled(layer, primal, change):
     def vjp(primals):
         outputs, pullback = layer(primals)
 
-        def mistaken(cotangent):
+        def mutantn(cotangent):
             right = pullback(cotangent)
             return {**right, primal: change(primals, right, cotangent)}
 
-        return outputs, mistaken
+        return outputs, mutantn
 
     return vjp
 
@@ -82,7 +82,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_mistake_is_named(name, dtype):
+def test_a_mutant_is_named(name, dtype):
     layer, primal, change, slug, words = KNOWN[name]
     subject = plain_subject(spoiled(layer, primal, change), SHAPES[layer])
     subject = subject.with_primals({key: array.astype(dtype) for key, array in subject.primals.items()})
@@ -187,13 +187,13 @@ def test_a_buffer_to_which_gradients_are_added_is_asked_afresh():
     def accumulating(primals):
         outputs, pullback = affine(primals)
 
-        def mistaken(g):
+        def mutantn(g):
             right = pullback(g)
             for name, array in held.items():
                 array += 2 * right[name]
             return {"x": right["x"], **held}
 
-        return outputs, mistaken
+        return outputs, mutantn
 
     subject = plain_subject(accumulating, SHAPES[affine], traits=[Trait("accumulates", ("w", "b"))])
     assert causes(subject) == {"w": "scale:2", "b": "scale:2"}

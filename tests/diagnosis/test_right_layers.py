@@ -8,13 +8,13 @@ from support.plain_layers import SHAPES, plain_subject
 
 import gradcheck
 from gradcheck import campaign
-from gradcheck.campaign import Options
-from gradcheck.cases import corner_cases
 from gradcheck.diagnosis import explain
-from gradcheck.diagnosis.explain import Diagnosis, diagnose
-from gradcheck.execution.witnesses import case_draws, subject_draws
+from gradcheck.diagnosis.diagnose import Diagnosis, diagnose
 from gradcheck.kinds import KINDS, find_kind
-from gradcheck.suite import suite
+from gradcheck.runs import Options
+from gradcheck.runs.further_cases import case_draws, subject_draws
+from gradcheck.suites.cases import corner_cases
+from gradcheck.suites.suite import suite
 
 SEED = 5
 
@@ -26,15 +26,15 @@ def no_diagnosis(monkeypatch):
     def refuse(*_, **__):
         pytest.fail("the diagnosis was asked")
 
-    monkeypatch.setattr("gradcheck.execution.explain.diagnose", refuse)
+    monkeypatch.setattr("gradcheck.runs.causes.diagnose", refuse)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_wrong_with_the_reference_layers(name):
     right = suite(name)
-    mistakes = find_kind(name).mistakes
+    mutants = find_kind(name).mutants
     for draw in case_draws(right, corner_cases(right, SEED)):
-        found = diagnose([replace(draw, right=draw.subject)], mistakes)
+        found = diagnose([replace(draw, right=draw.subject)], mutants)
         assert (found.wrong, found.causes, found.descriptions) == ((), {}, {}), draw.config
 
 
@@ -44,7 +44,7 @@ def test_nothing_is_wrong_with_them_by_differences(name, monkeypatch):
     right = suite(name)
     usual = [case for case in corner_cases(right, SEED) if case.regime == find_kind(name).regimes[0]]
     for draw in case_draws(right, usual[:3]):
-        assert diagnose([draw], find_kind(name).mistakes).wrong == (), draw.config
+        assert diagnose([draw], find_kind(name).mutants).wrong == (), draw.config
 
 
 def test_what_rounding_hides_is_not_wrong():

@@ -6,13 +6,13 @@ from support.plain_layers import SHAPES, affine, plain_subject
 
 import gradcheck
 from gradcheck.diagnosis import differences, explain
-from gradcheck.diagnosis.exhibit import Draw
-from gradcheck.diagnosis.explain import diagnose
-from gradcheck.execution.witnesses import subject_draws
-from gradcheck.faults.generic import GENERIC
-from gradcheck.faults.mistake import planted
+from gradcheck.diagnosis.diagnose import diagnose
+from gradcheck.diagnosis.observation import Draw
 from gradcheck.kinds import find_kind
-from gradcheck.suite import suite
+from gradcheck.mutants.generic import GENERIC
+from gradcheck.mutants.mutant import planted
+from gradcheck.runs.further_cases import subject_draws
+from gradcheck.suites.suite import suite
 
 
 class Clock:

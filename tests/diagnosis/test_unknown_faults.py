@@ -15,13 +15,13 @@ from support.plain_layers import (
 )
 
 import gradcheck
-from gradcheck.campaign import Options, explain_case
-from gradcheck.cases import corner_cases
-from gradcheck.execution.judge import check_case
-from gradcheck.faults.generic import GENERIC
-from gradcheck.faults.mistake import planted
 from gradcheck.kinds import find_kind
-from gradcheck.suite import suite
+from gradcheck.mutants.generic import GENERIC
+from gradcheck.mutants.mutant import planted
+from gradcheck.runs import Options, explain_case
+from gradcheck.runs.check_case import check_case
+from gradcheck.suites.cases import corner_cases
+from gradcheck.suites.suite import suite
 
 #: Layer, what stands in its backward pass and what is written there instead, a primal whose gradient that spoils, and
 #: what must be told of it.
@@ -90,8 +90,8 @@ def test_an_edited_layer_gets_the_cause_that_is_true(name):
     assert failure_of(gradcheck.check(edited_subject(layer, (old, new))), primal).cause == slug
 
 
-def mistake_called(kind, slug):
-    return next(mistake for mistake in (*kind.mistakes, *GENERIC) if mistake.slug == slug)
+def mutant_called(kind, slug):
+    return next(mutant for mutant in (*kind.mutants, *GENERIC) if mutant.slug == slug)
 
 
 #: Kind, primal, and two mistakes that are made together.
@@ -114,9 +114,9 @@ TOGETHER = [
 
 
 @pytest.mark.parametrize(("name", "primal", "first", "second"), TOGETHER)
-def test_two_mistakes_at_once_are_not_taken_for_another(name, primal, first, second):
+def test_two_mutants_at_once_are_not_taken_for_another(name, primal, first, second):
     kind = find_kind(name)
-    one, other = mistake_called(kind, first), mistake_called(kind, second)
+    one, other = mutant_called(kind, first), mutant_called(kind, second)
 
     def build(config, primals):
         return planted(other, planted(one, kind.build(config, primals), config, primal), config, primal)
@@ -140,7 +140,7 @@ def test_the_nearest_case_that_is_right_is_told():
         right = kind.build(config, primals)
         if config.stride == (1, 1):
             return right
-        return planted(mistake_called(kind, "upstream-sign"), planted(GENERIC[0], right, config, "x"), config, "x")
+        return planted(mutant_called(kind, "upstream-sign"), planted(GENERIC[0], right, config, "x"), config, "x")
 
     wrong = suite("conv2d", build)
     case = next(one for one in corner_cases(wrong, 7) if one.config.stride == (2, 2))

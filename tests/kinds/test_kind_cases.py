@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from support.outputs import one_output
 
 from gradcheck.kinds import KINDS
-from gradcheck.kinds.kind import Case
 from gradcheck.kinds.pool2d import Pool2dConfig
 from gradcheck.kinds.windowed import axes
 from gradcheck.strategies.windows import Window, windows
+from gradcheck.suites.kind import Case
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 DRAWING = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))

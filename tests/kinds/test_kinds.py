@@ -31,7 +31,6 @@ from gradcheck.kinds.dropout import DropoutConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.embedding import EmbeddingConfig
 from gradcheck.kinds.global_pool import AdaptiveAvgPool2dConfig, GlobalAvgPool2dConfig
-from gradcheck.kinds.kind import Case, case_from_data
 from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig, HuberConfig
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
 from gradcheck.kinds.normalization import LayerNormConfig, RMSNormConfig
@@ -40,8 +39,9 @@ from gradcheck.kinds.pool2d import Pool2dConfig
 from gradcheck.kinds.recurrent import RecurrentConfig, RNNConfig
 from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
-from gradcheck.reports.json import case_to_dict
+from gradcheck.records.report_json import case_to_dict
 from gradcheck.strategies.values import REGIMES
+from gradcheck.suites.kind import Case, case_from_data
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 DRAWING = settings(

@@ -24,12 +24,12 @@ from gradcheck.kinds.channel_normalization import (
 )
 from gradcheck.kinds.dropout import DropoutConfig
 from gradcheck.kinds.embedding import EmbeddingConfig
-from gradcheck.kinds.kind import Case
 from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
 from gradcheck.kinds.normalization import LayerNormConfig, RMSNormConfig
 from gradcheck.kinds.residual import ResidualBlockConfig
 from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
+from gradcheck.suites.kind import Case
 
 LAWFUL = [name for name, kind in KINDS.items() if any(map(kind.laws, kind.corners))]
 DRAWING = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])

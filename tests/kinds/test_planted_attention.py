@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.campaign import Options, run
 from gradcheck.kinds.attention import INPUTS, AttentionConfig
+from gradcheck.runs import Options, run
 from reference_layers import softmax
 
 

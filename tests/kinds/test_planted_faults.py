@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.campaign import Options, run
+from gradcheck.runs import Options, run
 from reference_layers import (
     Affine,
     AvgPool2d,

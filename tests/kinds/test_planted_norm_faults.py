@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.campaign import Options, run
 from gradcheck.kinds.channel_normalization import running_statistics
+from gradcheck.runs import Options, run
 from reference_layers import (
     BatchNorm,
     Dropout,

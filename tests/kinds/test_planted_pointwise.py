@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.campaign import Options, run
 from gradcheck.kinds import KINDS
+from gradcheck.runs import Options, run
 from reference_layers.activations import sigmoid
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.faults.calls import CALL_FAULTS
+from gradcheck.mutants.call_mutants import CALL_MUTANTS
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.noise import measure_noise
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE
@@ -48,7 +48,7 @@ def test_a_hidden_cast_is_seen_where_it_hid_the_slope(rng):
 
 @pytest.mark.parametrize("name", ["gelu", "sigmoid", "tanh", "softplus"])
 def test_a_layer_that_rounds_its_input_and_has_no_other_forward_is_told_of(name):
-    (fault,) = (fault for fault in CALL_FAULTS if fault.slug == "input-in-float32")
+    (fault,) = (fault for fault in CALL_MUTANTS if fault.slug == "input-in-float32")
     suite = gradcheck.suite(name)
     for seed in range(3):
         config = replace(suite.kind.corners[0], shape=(3, 7))

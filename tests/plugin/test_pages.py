@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from support.modules import RIGHT
 
-from gradcheck.kinds.limits import BEHAVIOUR_LIMITS, CONFIG_LIMITS
-from gradcheck.reports.json import report_from_json
+from gradcheck.records.report_json import report_from_json
+from gradcheck.suites.limits import BEHAVIOUR_LIMITS, CONFIG_LIMITS
 
 ROOT = Path(__file__).parents[2]
 PYTEST = (ROOT / "docs" / "pytest.md").read_text(encoding="utf-8")

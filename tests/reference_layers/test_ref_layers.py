@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.outputs import one_output
 
 from gradcheck.kinds import KINDS
-from gradcheck.kinds.kind import Case
+from gradcheck.suites.kind import Case
 from reference_layers import (
     Affine,
     AvgPool2d,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from gradcheck.kinds import KINDS  # noqa: E402
-from gradcheck.kinds.kind import Case  # noqa: E402
+from gradcheck.suites.kind import Case  # noqa: E402
 from reference_layers import ScaledDotProductAttention  # noqa: E402
 
 attention = torch.nn.functional.scaled_dot_product_attention

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from gradcheck.kinds import KINDS  # noqa: E402
-from gradcheck.kinds.kind import Case  # noqa: E402
 from gradcheck.kinds.networks import digits_subject  # noqa: E402
+from gradcheck.suites.kind import Case  # noqa: E402
 from reference_layers import load_digits  # noqa: E402
 
 F = torch.nn.functional

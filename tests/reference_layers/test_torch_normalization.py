@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.channel_normalization import running_statistics
-from gradcheck.kinds.kind import Case
+from gradcheck.suites.kind import Case
 from reference_layers import BatchNorm, Dropout
 
 torch = pytest.importorskip("torch", reason="torch is not installed")

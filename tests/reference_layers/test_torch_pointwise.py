@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradcheck.kinds import KINDS
-from gradcheck.kinds.kind import Case
+from gradcheck.suites.kind import Case
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 functional = torch.nn.functional

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradcheck.kinds import KINDS
-from gradcheck.kinds.kind import Case
+from gradcheck.suites.kind import Case
 from reference_layers import GRU, LSTM, RNN
 
 torch = pytest.importorskip("torch", reason="torch is not installed")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from gradcheck.kinds import KINDS  # noqa: E402
-from gradcheck.kinds.kind import Case  # noqa: E402
+from gradcheck.suites.kind import Case  # noqa: E402
 
 F = torch.nn.functional
 some = settings(max_examples=40, deadline=None)

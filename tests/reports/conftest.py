@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradcheck.reports.report import CaseId, Evaluations, Failure, Report, SubjectReport
+from gradcheck.records.report import CaseId, Evaluations, Failure, Report, SubjectReport
 
 CONFIG = {"in_channels": 3, "kernel_size": (3, 3), "stride": (2, 1), "padding": "same", "bias": True}
 

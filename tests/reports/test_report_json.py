@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.reports.json import case_from_dict, case_to_dict, report_from_json
-from gradcheck.reports.report import VERDICTS, CaseId, Evaluations, Failure, Report, SubjectReport
+from gradcheck.records.report import VERDICTS, CaseId, Evaluations, Failure, Report, SubjectReport
+from gradcheck.records.report_json import case_from_dict, case_to_dict, report_from_json
 
 SCHEMA = json.loads(files("gradcheck.reports").joinpath("schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

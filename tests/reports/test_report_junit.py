@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradcheck.records.report import CaseId, Failure, Report, SubjectReport
 from gradcheck.reports.junit import report_to_junit
-from gradcheck.reports.report import CaseId, Failure, Report, SubjectReport
 
 
 def test_counts_and_times(report: Report) -> None:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradcheck
+from gradcheck.records.report import CaseId, Failure
 from gradcheck.reports.planes import ROWS, planes_to_lines
-from gradcheck.reports.report import CaseId, Failure
 
 
 def wrong_at(shape, index):

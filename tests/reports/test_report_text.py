@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.reports.report import CaseId, Failure, GradientError, Report, SubjectReport
+from gradcheck.records.report import CaseId, Failure, GradientError, Report, SubjectReport
 from gradcheck.reports.text import failure_to_text, format_pair, format_short, report_to_text
 
 FAILED = """\

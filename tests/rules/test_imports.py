@@ -56,8 +56,8 @@ LATER = {
 }
 #: Room -> the modules alone of another room that it may import.
 MODULES = {
-    ("checks", "reports"): {"gradcheck.reports.report"},
-    ("check", "reports"): {"gradcheck.reports.report"},
+    ("checks", "reports"): {"gradcheck.records.report"},
+    ("check", "reports"): {"gradcheck.records.report"},
     ("canaries", "checks"): {"gradcheck.checks.stages"},
     ("campaign", "checks"): {"gradcheck.checks.stages"},
     ("execution", "checks"): {"gradcheck.checks.stages"},
@@ -65,21 +65,21 @@ MODULES = {
     ("diagnosis", "numeric"): {
         *("gradcheck.numeric.function", "gradcheck.numeric.precision", "gradcheck.numeric.space")
     },
-    ("diagnosis", "reports"): {"gradcheck.reports.report"},
+    ("diagnosis", "reports"): {"gradcheck.records.report"},
     ("cli", "checks"): {"gradcheck.checks.stages"},
     ("pytest_plugin", "checks"): {"gradcheck.checks.stages"},
-    ("kinds", "reports"): {"gradcheck.reports.report"},
+    ("kinds", "reports"): {"gradcheck.records.report"},
     ("kinds", "adapters"): {"gradcheck.adapters.reference"},
     ("self_test", "checks"): {"gradcheck.checks.stages"},
     ("self_test", "numeric"): {"gradcheck.numeric.plain"},
-    ("self_test", "reports"): {"gradcheck.reports.json", "gradcheck.reports.report"},
-    ("strategies", "numeric"): {"gradcheck.numeric.layouts"},
+    ("self_test", "reports"): {"gradcheck.records.report_json", "gradcheck.records.report"},
+    ("strategies", "numeric"): {"gradcheck.numeric.array_layouts"},
     ("study", "checks"): {"gradcheck.checks.probe", "gradcheck.checks.stages"},
-    ("suite", "reports"): {"gradcheck.reports.report"},
+    ("suite", "reports"): {"gradcheck.records.report"},
     ("timing", "checks"): {"gradcheck.checks.stages"},
     ("timing", "numeric"): {"gradcheck.numeric.plain", "gradcheck.numeric.precision"},
     ("__init__", "numeric"): {"gradcheck.numeric.plain"},
-    ("__init__", "reports"): {"gradcheck.reports.report"},
+    ("__init__", "reports"): {"gradcheck.records.report"},
 }
 #: Room -> foreign packages beyond NumPy that it may import, and whether that may be while it is being imported.
 FOREIGN = {
@@ -201,10 +201,10 @@ PLANTED = {
     "strategies/images.py": ("def images():\n    from gradcheck.kinds import KINDS\n", "imports gradcheck.kinds"),
     "kinds/early.py": ("from hypothesis import given\n", "imports hypothesis too early"),
     "reports/html.py": ("from ..checks import probe\n", "imports gradcheck.checks"),
-    "check.py": ("from gradcheck import campaign\n", "imports gradcheck.campaign too early"),
+    "check.py": ("from gradcheck import campaign\n", "imports gradcheck.runs too early"),
     "subject.py": (
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from gradcheck.suite import Suite\n",
-        "imports gradcheck.suite",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from gradcheck.suites.suite import Suite\n",
+        "imports gradcheck.suites.suite",
     ),
 }
 

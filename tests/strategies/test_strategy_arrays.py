@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcheck.numeric.layouts import LAYOUTS, read_only, repeated
+from gradcheck.numeric.array_layouts import LAYOUTS, read_only, repeated
 from gradcheck.strategies import COTANGENT_KINDS, cotangent, cotangents, layouts
 
 SHAPES = st.lists(st.integers(0, 4), max_size=4).map(tuple)

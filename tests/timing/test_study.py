@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradcheck
-from gradcheck.reports.study import StudyReport
+from gradcheck.records.study_record import StudyReport
 from gradcheck.study import EPSILONS, StudyOptions, study, study_items
 
 SCHEMA = json.loads(files("gradcheck.reports").joinpath("study_schema.json").read_text(encoding="utf-8"))

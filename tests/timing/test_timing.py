@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import gradcheck
 from gradcheck.kinds import KINDS
-from gradcheck.reports.timing import QUANTITIES, WAYS, TimingReport
+from gradcheck.records.timing_record import QUANTITIES, WAYS, TimingReport
 from gradcheck.subject import Deferred
 from gradcheck.timing.environment import THREAD_VARIABLES, threads_of, threads_to_be
 from gradcheck.timing.measure import TimeOptions, time_items

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 from gradcheck.checks.contracts.agreement import AGREEMENT
 from gradcheck.checks.contracts.batches import ANY_RANK, BATCH_EXCHANGE, BATCH_ORDER, BATCH_SIZES, EMPTY_BATCH
-from gradcheck.checks.contracts.calls import (
+from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.contracts.cotangents import LINEAR_IN_COTANGENT, ZERO_FOR_ZERO
+from gradcheck.checks.contracts.memory import ALIAS, MUTATION, OVERWRITTEN, UNINITIALISED
+from gradcheck.checks.contracts.memory_layout import LAYOUT, READ_ONLY
+from gradcheck.checks.contracts.repeated_calls import (
     ACCUMULATES,
     CALL_ORDER,
     DETERMINISTIC,
@@ -15,12 +19,9 @@ from gradcheck.checks.contracts.calls import (
     PULLBACK_TWICE,
     REBOUND,
 )
-from gradcheck.checks.contracts.contract import Contract, Violation
-from gradcheck.checks.contracts.cotangents import LINEAR_IN_COTANGENT, ZERO_FOR_ZERO
-from gradcheck.checks.contracts.layouts import LAYOUT, READ_ONLY
-from gradcheck.checks.contracts.memory import ALIAS, MUTATION, OVERWRITTEN, UNINITIALISED
 from gradcheck.checks.contracts.session import Session
-from gradcheck.checks.contracts.values import FORM_OF_ANY_VALUES
+from gradcheck.checks.contracts.value_form import FORM_OF_ANY_VALUES
+from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import FormError, SubjectRaisedError
 
 #: In the order in which they run: those first whose violation would show in all that follow.

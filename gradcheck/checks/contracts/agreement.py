@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract, Violation
+from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.session import Session
+from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import Probe, flatten_outputs
 
 

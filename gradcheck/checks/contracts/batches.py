@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract, Violation
+from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.session import Mismatch, Session
+from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError, flatten_outputs
 from gradcheck.numeric.space import Space
 from gradcheck.subject import Array, Trait

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract, Violation
+from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.session import Mismatch, Session
+from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import FormError
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
 from gradcheck.numeric.space import Vector

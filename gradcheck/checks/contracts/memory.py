@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract, Violation
+from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.poison import OTHER_POISON, POISON, poisoned_memory
 from gradcheck.checks.contracts.session import Session
+from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import Probe
 from gradcheck.numeric.space import Space, Vector
 from gradcheck.subject import Array, Trait

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Violation
 from gradcheck.checks.contracts.poison import POISON, poisoned_memory
+from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import FormError, Linearization, Probe, SubjectRaisedError, require_finite
 from gradcheck.checks.setting import ENTRY_ROUNDINGS, SIGMAS, Setting
+from gradcheck.numeric.array_layouts import offset_view
 from gradcheck.numeric.directions import signed_random
-from gradcheck.numeric.layouts import offset_view
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
 from gradcheck.numeric.space import Part, Space, Vector, norm, rms
 from gradcheck.subject import Array

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.diagnosis.families.contributions import contributions
 from gradcheck.diagnosis.families.factors import constants, other_arrays
 from gradcheck.diagnosis.families.index_sets import parts_of_gradient, parts_of_upstream
@@ -12,8 +11,9 @@ from gradcheck.diagnosis.families.shapes import shapes
 from gradcheck.diagnosis.families.terms import functions, terms
 from gradcheck.diagnosis.families.windows import windows
 from gradcheck.diagnosis.hypothesis import Hypothesis
+from gradcheck.diagnosis.observation import Observation
 
-Family = Callable[[Exhibit, str], Iterator[Hypothesis]]
+Family = Callable[[Observation, str], Iterator[Hypothesis]]
 
 __all__ = ["FAMILIES", "FAR_FAMILIES", "Family", "proposals"]
 
@@ -35,7 +35,7 @@ FAMILIES: tuple[Family, ...] = (
 FAR_FAMILIES: tuple[Family, ...] = (operands, updates)
 
 
-def proposals(families: tuple[Family, ...], exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+def proposals(families: tuple[Family, ...], observation: Observation, primal: str) -> Iterator[Hypothesis]:
     """Yield what may explain the gradient of one primal, with the parameters that it shows in one answer."""
     for family in families:
-        yield from family(exhibit, primal)
+        yield from family(observation, primal)

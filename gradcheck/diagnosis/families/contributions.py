@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.diagnosis.hypothesis import INDEX_SET, Hypothesis, plainly
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 #: Outputs are asked one by one where they have no more entries than this.
@@ -20,12 +20,12 @@ _NONE = 1e-7
 _Pick = Callable[[Array], Array]
 
 
-def contributions(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+def contributions(observation: Observation, primal: str) -> Iterator[Hypothesis]:
     """Yield that of several outputs that contribute to an entry one alone is kept: its own, the last, the first."""
-    upstream = exhibit.question.cotangent
+    upstream = observation.question.cotangent
     if isinstance(upstream, tuple) or not 1 < upstream.size <= _MOST:
         return
-    if upstream.shape == exhibit.right[primal].shape:
+    if upstream.shape == observation.right[primal].shape:
         told = "each entry of the gradient takes the output in its own place into account, and no other"
         yield Hypothesis("own-output-alone", INDEX_SET, plainly(told), _own)
     for which, pick in (("last", _last), ("first", _first)):
@@ -35,20 +35,20 @@ def contributions(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
             yield Hypothesis(f"{which}-contribution-alone", INDEX_SET, plainly(told), predict)
 
 
-def _own(exhibit: Exhibit, primal: str) -> Array | None:
-    parts = exhibit.contributions(primal)
-    shape = exhibit.right[primal].shape
+def _own(observation: Observation, primal: str) -> Array | None:
+    parts = observation.contributions(primal)
+    shape = observation.right[primal].shape
     return parts.diagonal().reshape(shape) if parts is not None and parts.shape[0] == parts.shape[1] else None
 
 
-def _kept(exhibit: Exhibit, primal: str, pick: _Pick, channels: int | None) -> Array | None:
+def _kept(observation: Observation, primal: str, pick: _Pick, channels: int | None) -> Array | None:
     """Return what is picked of the contributions, those of outputs side by side along an axis taken together."""
-    parts, shape = exhibit.contributions(primal), exhibit.question.cotangent.shape
+    parts, shape = observation.contributions(primal), observation.question.cotangent.shape
     if parts is None or (channels is not None and channels >= len(shape)):
         return None
     if channels is not None:
         parts = parts.reshape(*shape, -1).sum(axis=channels).reshape(-1, parts.shape[1])
-    return pick(parts).reshape(exhibit.right[primal].shape)
+    return pick(parts).reshape(observation.right[primal].shape)
 
 
 def _last(parts: Array) -> Array:

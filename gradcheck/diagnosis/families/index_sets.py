@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.diagnosis.hypothesis import INDEX_SET, Hypothesis, sent_back, turned
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 #: Parts of an axis that are forgotten, or alone remembered: the name, the words, and the indices for a size.
@@ -23,9 +23,9 @@ _PARTS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (
 )
 
 
-def parts_of_gradient(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+def parts_of_gradient(observation: Observation, primal: str) -> Iterator[Hypothesis]:
     """Yield that the gradient is zero for a part of one axis, or for all but that."""
-    for axis, (name, words, indices) in itertools.product(range(exhibit.answers[primal].ndim), _PARTS):
+    for axis, (name, words, indices) in itertools.product(range(observation.answers[primal].ndim), _PARTS):
         for alone in (False, True):
             yield turned(
                 f"gradient-axis-{axis}:{name}-{_kept(alone)}",
@@ -35,9 +35,9 @@ def parts_of_gradient(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
             )
 
 
-def parts_of_upstream(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:  # noqa: ARG001 - every family's form
+def parts_of_upstream(observation: Observation, primal: str) -> Iterator[Hypothesis]:  # noqa: ARG001 - every family's form
     """Yield that a part of the upstream gradient is left out, or alone used: along an axis, or of several outputs."""
-    upstream = exhibit.question.cotangent
+    upstream = observation.question.cotangent
     if isinstance(upstream, tuple):
         for index in range(len(upstream)):
             told = f"what comes through output {index} is left out"

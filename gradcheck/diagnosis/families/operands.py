@@ -8,17 +8,17 @@ from functools import partial
 import numpy as np
 
 from gradcheck.diagnosis.arrays import ratio_of
-from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.diagnosis.hypothesis import OPERAND, Hypothesis, plainly
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 #: How far a parameter is moved to see what an update of it does.
 _TRIAL = 0.125
 
 
-def operands(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:  # noqa: ARG001 - every family's form
+def operands(observation: Observation, primal: str) -> Iterator[Hypothesis]:  # noqa: ARG001 - every family's form
     """Yield the gradients at points where another array stands in the place of one."""
-    question = exhibit.question
+    question = observation.question
     for taken, array in question.primals.items():
         for other, candidate in question.primals.items():
             if other != taken and candidate.shape == array.shape:
@@ -32,11 +32,11 @@ def operands(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:  # noqa: AR
         yield _instead(f"{taken}-negated", told, taken, partial(_negated, name=taken))
 
 
-def updates(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+def updates(observation: Observation, primal: str) -> Iterator[Hypothesis]:
     """Yield that a parameter was updated before the gradient was made, with the rate that this took."""
-    answer, right = exhibit.answers[primal], exhibit.right[primal]
-    for taken in exhibit.right:
-        moved = _updated(exhibit, primal, taken, _TRIAL) if taken != primal else None
+    answer, right = observation.answers[primal], observation.right[primal]
+    for taken in observation.right:
+        moved = _updated(observation, primal, taken, _TRIAL) if taken != primal else None
         if moved is None or answer.shape != right.shape:
             continue
         steps = ratio_of(answer - right, moved - right)
@@ -47,33 +47,33 @@ def updates(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
             yield Hypothesis(f"{taken}-already-updated", OPERAND, plainly(told), predict)
 
 
-def _primal(exhibit: Exhibit, name: str) -> Array:
-    return exhibit.question.primals[name]
+def _primal(observation: Observation, name: str) -> Array:
+    return observation.question.primals[name]
 
 
-def _output(exhibit: Exhibit) -> Array:
-    return np.asarray(exhibit.question.outputs)
+def _output(observation: Observation) -> Array:
+    return np.asarray(observation.question.outputs)
 
 
-def _ones(exhibit: Exhibit, name: str) -> Array:
-    return np.ones_like(exhibit.question.primals[name])
+def _ones(observation: Observation, name: str) -> Array:
+    return np.ones_like(observation.question.primals[name])
 
 
-def _negated(exhibit: Exhibit, name: str) -> Array:
-    return -exhibit.question.primals[name]
+def _negated(observation: Observation, name: str) -> Array:
+    return -observation.question.primals[name]
 
 
-def _instead(slug: str, sentence: str, taken: str, other: Callable[[Exhibit], Array]) -> Hypothesis:
-    def predict(exhibit: Exhibit, primal: str) -> Array | None:
-        array = other(exhibit)
-        fits = array.shape == exhibit.question.primals[taken].shape
-        return exhibit.altered(primal, **{taken: np.array(array)}) if fits else None
+def _instead(slug: str, sentence: str, taken: str, other: Callable[[Observation], Array]) -> Hypothesis:
+    def predict(observation: Observation, primal: str) -> Array | None:
+        array = other(observation)
+        fits = array.shape == observation.question.primals[taken].shape
+        return observation.altered(primal, **{taken: np.array(array)}) if fits else None
 
     return Hypothesis(slug, OPERAND, plainly(sentence), predict)
 
 
-def _updated(exhibit: Exhibit, primal: str, taken: str, rate: float) -> Array | None:
-    gradient = exhibit.right[taken]
+def _updated(observation: Observation, primal: str, taken: str, rate: float) -> Array | None:
+    gradient = observation.right[taken]
     if not np.isfinite(gradient).all():
         return None
-    return exhibit.altered(primal, **{taken: exhibit.question.primals[taken] - rate * gradient})
+    return observation.altered(primal, **{taken: observation.question.primals[taken] - rate * gradient})

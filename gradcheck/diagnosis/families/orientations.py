@@ -8,17 +8,17 @@ from functools import partial
 
 import numpy as np
 
-from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.diagnosis.hypothesis import ORIENTATION, PATTERN, Hypothesis, sent_back, turned
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 #: The axes of an upstream gradient with more of them have too many orders.
 _MOST_AXES = 4
 
 
-def orientations(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+def orientations(observation: Observation, primal: str) -> Iterator[Hypothesis]:
     """Yield every flip, every order of the axes, and moves by one."""
-    rank = exhibit.answers[primal].ndim
+    rank = observation.answers[primal].ndim
     for axes in _sets_of_axes(rank):
         sentence = f"the gradient is flipped along {_named(axes)}"
         yield turned(f"flipped:{_listed(axes)}", ORIENTATION, sentence, partial(np.flip, axis=axes))
@@ -30,9 +30,9 @@ def orientations(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
         yield turned(f"rolled:{axis}:{by:+d}", ORIENTATION, sentence, partial(np.roll, shift=by, axis=axis))
 
 
-def orientations_of_upstream(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:  # noqa: ARG001 - a family's form
+def orientations_of_upstream(observation: Observation, primal: str) -> Iterator[Hypothesis]:  # noqa: ARG001 - a family's form
     """Yield moves and flips of the upstream gradient, and every order of its axes from which it may be reshaped."""
-    upstream = exhibit.question.cotangent
+    upstream = observation.question.cotangent
     rank = 0 if isinstance(upstream, tuple) else upstream.ndim
     if rank > _MOST_AXES:
         return

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.diagnosis.hypothesis import OPERAND, ORIENTATION, Hypothesis, plainly
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 
-def shapes(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+def shapes(observation: Observation, primal: str) -> Iterator[Hypothesis]:
     """Yield that a sum is missing, or that the shape alone is wrong."""
-    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    answer, right = observation.answers[primal], observation.right[primal]
     if answer.shape == right.shape:
         return
     more = answer.ndim - right.ndim
@@ -25,16 +25,16 @@ def shapes(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
         yield Hypothesis("wrong-shape", ORIENTATION, plainly(told), _reshaped)
 
 
-def _unsummed(exhibit: Exhibit, primal: str) -> Array | None:
+def _unsummed(observation: Observation, primal: str) -> Array | None:
     """Return the answer itself where its sum is the right gradient."""
-    answer, right = exhibit.answers[primal], exhibit.right[primal]
+    answer, right = observation.answers[primal], observation.right[primal]
     more = answer.ndim - right.ndim
     several = more > 0 and answer.size > right.size
-    is_it = several and exhibit.same(np.asarray(answer.sum(axis=tuple(range(more)))), right, primal)
+    is_it = several and observation.same(np.asarray(answer.sum(axis=tuple(range(more)))), right, primal)
     return answer if is_it else None
 
 
-def _reshaped(exhibit: Exhibit, primal: str) -> Array | None:
-    answer, right = exhibit.answers[primal], exhibit.right[primal]
-    is_it = answer.size == right.size and exhibit.same(answer.reshape(right.shape), right, primal)
+def _reshaped(observation: Observation, primal: str) -> Array | None:
+    answer, right = observation.answers[primal], observation.right[primal]
+    is_it = answer.size == right.size and observation.same(answer.reshape(right.shape), right, primal)
     return right.reshape(answer.shape) if is_it else None

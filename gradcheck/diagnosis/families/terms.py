@@ -8,16 +8,16 @@ from functools import partial
 import numpy as np
 
 from gradcheck.diagnosis.arrays import array_called, arrays_called, called, ratio_of, slug_of
-from gradcheck.diagnosis.exhibit import Exhibit
 from gradcheck.diagnosis.hypothesis import NUMBER, PATTERN, Hypothesis, plainly, turned
+from gradcheck.diagnosis.observation import Observation
 from gradcheck.subject import Array
 
 
-def terms(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+def terms(observation: Observation, primal: str) -> Iterator[Hypothesis]:
     """Yield that a multiple of an array is the gradient, or is added to it, as weight decay is."""
-    answer, right = exhibit.answers[primal], exhibit.right[primal]
-    for name in arrays_called(exhibit):
-        array = array_called(exhibit, name)
+    answer, right = observation.answers[primal], observation.right[primal]
+    for name in arrays_called(observation):
+        array = array_called(observation, name)
         if array is None or not array.shape == right.shape == answer.shape:
             continue
         factor = ratio_of(answer, array)
@@ -33,9 +33,9 @@ def terms(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
             yield Hypothesis(f"adds-{slug_of(name)}", NUMBER, plainly(told), predict)
 
 
-def functions(exhibit: Exhibit, primal: str) -> Iterator[Hypothesis]:
+def functions(observation: Observation, primal: str) -> Iterator[Hypothesis]:
     """Yield what may have been done to each entry of the gradient."""
-    answer = exhibit.answers[primal]
+    answer = observation.answers[primal]
     limit = float(np.abs(answer[np.isfinite(answer)]).max(initial=0.0))
     clip = partial(np.clip, a_min=-limit, a_max=limit)
     yield turned("clipped", PATTERN, f"the gradient is clipped at ±{limit:.4g}", clip)
@@ -50,13 +50,13 @@ def _times(factor: float) -> str:
     return "" if told == "1" else f"{told} times "
 
 
-def _alone(exhibit: Exhibit, primal: str, name: str, factor: float) -> Array | None:
-    array = array_called(exhibit, name)
-    return None if array is None or array.shape != exhibit.right[primal].shape else factor * array
+def _alone(observation: Observation, primal: str, name: str, factor: float) -> Array | None:
+    array = array_called(observation, name)
+    return None if array is None or array.shape != observation.right[primal].shape else factor * array
 
 
-def _added(exhibit: Exhibit, primal: str, name: str, factor: float) -> Array | None:
-    term, right = array_called(exhibit, name), exhibit.right[primal]
+def _added(observation: Observation, primal: str, name: str, factor: float) -> Array | None:
+    term, right = array_called(observation, name), observation.right[primal]
     return None if term is None or term.shape != right.shape else right + factor * term
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gradcheck.messages import counted
+from gradcheck.records.report import Failure, GradientPicture
 from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, TEXT, Picture, draw, key, logarithmic
-from gradcheck.reports.report import Failure, GradientPicture
-from gradcheck.reports.text import counted, format_short
+from gradcheck.reports.text import format_short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

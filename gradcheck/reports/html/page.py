@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from gradcheck.messages import counted
+from gradcheck.records.report import VERDICTS, Failure, Report, SubjectReport
 from gradcheck.reports.html.gradient import heat_maps, plane, step_curve
-from gradcheck.reports.report import VERDICTS, Failure, Report, SubjectReport
 from gradcheck.reports.text import (
-    counted,
     failure_place,
     failure_size,
     format_pair,
@@ -77,7 +77,7 @@ def render(template: str, **values: Any) -> str:
     ModuleNotFoundError
         If jinja2 or matplotlib is missing.
     """
-    from gradcheck import __version__
+    from gradcheck.version import __version__
 
     require_report_packages()
     places = map("picture-{}".format, count(1))

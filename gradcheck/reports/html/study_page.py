@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from gradcheck.records.study_record import Curve, Dtype, Scheme, StudyReport, SubjectStudy
 from gradcheck.reports.html.drawing import MUTED, SERIES, Picture, draw, key, logarithmic
 from gradcheck.reports.html.page import render
-from gradcheck.reports.study import Curve, Dtype, Scheme, StudyReport, SubjectStudy
 from gradcheck.reports.text import format_config, format_short
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradcheck.messages import counted
+from gradcheck.records.timing_record import WAYS, GrowthFit, Measurement, SubjectTiming, TimingReport, Way
 from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, SURFACE, TEXT, Picture, draw, key, logarithmic
 from gradcheck.reports.html.page import render
-from gradcheck.reports.text import counted, format_config
-from gradcheck.reports.timing import WAYS, GrowthFit, Measurement, SubjectTiming, TimingReport, Way
+from gradcheck.reports.text import format_config
 from gradcheck.reports.timing_text import (
     WAY_TITLES,
     claim,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gradcheck.reports.report import CaseId, Evaluations, Failure, GradientPicture, Report, SubjectReport
-from gradcheck.reports.study import Curve, Kinks, Prediction, StudyReport, SubjectStudy
-from gradcheck.reports.timing import Environment, GrowthFit, Measurement, SubjectTiming, Timing, TimingReport
+from gradcheck.records.report import CaseId, Evaluations, Failure, GradientPicture, Report, SubjectReport
+from gradcheck.records.study_record import Curve, Kinks, Prediction, StudyReport, SubjectStudy
+from gradcheck.records.timing_record import Environment, GrowthFit, Measurement, SubjectTiming, Timing, TimingReport
 
 HOSTILE = "<script>alert(\"1\")</script> & 'ß卷' onload=x {{ 7 * 7 }}"
 

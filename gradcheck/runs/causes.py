@@ -1,0 +1,68 @@
+"""The causes of failures: other cases are asked, which takes more of somebody's code than the case itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from gradcheck.diagnosis.diagnose import Diagnosis, diagnose
+from gradcheck.diagnosis.words import explained, is_about_values
+from gradcheck.records.report import Evaluations, SubjectReport
+from gradcheck.runs.further_cases import case_draws, neighbours, subject_draws, with_other_seeds
+from gradcheck.subject import Subject
+from gradcheck.suites.cases import corner_cases, draw_cases, is_valid
+from gradcheck.suites.kind import Case
+from gradcheck.suites.suite import AnyCase, DrawnCase, Suite
+
+#: So many cases beside the corner cases are asked for the cause of a failure.
+_FURTHER_CASES = 30
+
+
+def explain_subject(report: SubjectReport, subject: Subject, seed: int) -> SubjectReport:
+    """Return the report of a subject with the causes of its failures."""
+    return _explained(report, lambda: diagnose(subject_draws(subject, seed)))
+
+
+def explain_suite_case(
+    report: SubjectReport, suite: Suite, case: AnyCase, seed: int, dtype: str | None
+) -> SubjectReport:
+    """Return the report of one case of a suite with the causes of its failures, for which other cases are asked."""
+    precision = None if dtype is None else np.dtype(dtype)
+
+    def diagnosis() -> Diagnosis:
+        if isinstance(case, DrawnCase):
+            return diagnose(subject_draws(suite.subject(case, precision), case.seed))
+        usual, unusual = _further_cases(suite, case, seed + 1)
+        return diagnose(
+            case_draws(suite, [*with_other_seeds(case), *usual], precision),
+            case.kind.mutants,
+            case_draws(suite, unusual, precision),
+            neighbours(suite, case, lambda config: is_valid(suite, config), precision),
+        )
+
+    return _explained(report, diagnosis)
+
+
+def _further_cases(suite: Suite, case: Case, seed: int) -> tuple[list[Case], list[Case]]:
+    """Return cases of other configurations, with usual values and with ties, zeros and the like."""
+    usual = case.kind.regimes[0]
+    corners = list(corner_cases(suite, seed))
+    drawn = [one for one in draw_cases(suite, _FURTHER_CASES, seed) if isinstance(one, Case)]
+    return (
+        [*(one for one in corners if one.regime == usual), *(replace(one, regime=usual) for one in drawn)],
+        [*(one for one in corners if one.regime != usual), *(one for one in drawn if one.regime != usual)],
+    )
+
+
+def _explained(report: SubjectReport, diagnosis: Callable[[], Diagnosis]) -> SubjectReport:
+    """Return a report with causes; they are looked for only where a value is wrong."""
+    found = diagnosis() if any(map(is_about_values, report.failures)) else Diagnosis()
+    asked = {"diagnosis": found.evaluations} if found.evaluations != Evaluations() else {}
+    return replace(
+        report,
+        failures=explained(report.failures, found),
+        evaluations=report.evaluations + found.evaluations,
+        checks={**report.checks, **asked},
+    )

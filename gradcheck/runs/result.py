@@ -1,0 +1,129 @@
+"""What became of one case, as data: in a worker, on its way, and in a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradcheck.records.report import CaseId, Failure, SubjectReport
+from gradcheck.records.report_json import parse_json, read_fields, subject_from_dict, subject_to_dict
+from gradcheck.records.report_json import read_count as count
+from gradcheck.records.report_json import read_flag as flag
+from gradcheck.records.report_json import read_texts as texts
+
+#: Longer sentences are cut where cases are run apart.
+_LONGEST = 2000
+#: What a case may print, in characters; a layer that prints more is not meant to.
+MOST_PRINTED = 10_000_000
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one case.
+
+    Attributes
+    ----------
+    report : SubjectReport
+    names : frozenset of str
+        The primals, which the builder may have chosen.
+    met : frozenset of str
+        The conditions of the kind that the case met.
+    warnings : tuple of str
+        What the subject warned of.
+    printed : int
+        Characters that the subject printed, where that was watched.
+    threads : int
+        Threads that the subject left behind, where that was watched.
+    lost : bool
+        Whether the case never came to an end by itself: its worker hung or died. It is not tried again.
+    """
+
+    report: SubjectReport
+    names: frozenset[str] = frozenset()
+    met: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+    printed: int = 0
+    threads: int = 0
+    lost: bool = False
+
+
+def lost(name: str, case: CaseId, check: str, sentence: str, reproduce: str) -> Result:
+    """Return the outcome of a case that did not come to an end by itself."""
+    failure = Failure(check, case, sentence, reproduce=reproduce)
+    return Result(SubjectReport(name, case.kind, "error", failures=(failure,)), lost=True)
+
+
+def flooded(result: Result, case: CaseId, reproduce: str) -> Result:
+    """Return an outcome that is an error if the subject printed more than a case may."""
+    if result.printed <= MOST_PRINTED:
+        return result
+    sentence = f"the case printed {result.printed:,} characters, more than {MOST_PRINTED:,}"
+    failures = (*result.report.failures, Failure("output", case, sentence, reproduce=reproduce))
+    return replace(result, report=replace(result.report, verdict="error", failures=failures))
+
+
+def shortened(result: Result) -> Result:
+    """Return an outcome whose sentences have an end, whatever text somebody's exceptions carry."""
+    report = result.report
+    if all(len(failure.explanation) <= _LONGEST for failure in report.failures):
+        return result
+    failures = tuple(replace(one, explanation=_cut(one.explanation)) for one in report.failures)
+    return replace(result, report=replace(report, failures=failures))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+
+
+def result_to_dict(result: Result) -> dict[str, Any]:
+    """Return an outcome as plain data."""
+    return {
+        "report": subject_to_dict(result.report),
+        "names": sorted(result.names),
+        "met": sorted(result.met),
+        "warnings": list(result.warnings),
+        "printed": result.printed,
+        "threads": result.threads,
+        "lost": result.lost,
+    }
+
+
+def result_from_dict(value: object, path: str = "$") -> Result:
+    """Return the outcome that plain data describe.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown or of the wrong type; the message names its path.
+    """
+    fields = read_fields(
+        value,
+        path,
+        {
+            "report": subject_from_dict,
+            "names": lambda names, place: frozenset(texts(names, place)),
+            "met": lambda names, place: frozenset(texts(names, place)),
+            "warnings": texts,
+            "printed": count,
+            "threads": count,
+            "lost": flag,
+        },
+    )
+    return Result(**fields)
+
+
+def result_to_json(result: Result) -> str:
+    """Return an outcome as one line of JSON."""
+    return json.dumps(result_to_dict(result), allow_nan=False)
+
+
+def result_from_json(text: str) -> Result:
+    """Return the outcome that JSON text holds.
+
+    Raises
+    ------
+    ValueError
+        If it holds none.
+    """
+    return result_from_dict(parse_json(text))
