@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from gradcheck.runs import explain
+from gradcheck.runs import causes
 
 pytest_plugins = ["pytester"]
 if not metadata.entry_points(group="pytest11", name="gradcheck") and util.find_spec("_gradcheck_pytest"):
@@ -33,4 +33,4 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def no_causes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let failures be told without their causes: for tests that ask whether a fault is found, which ends sooner."""
-    monkeypatch.setattr(explain, "_explained", lambda report, _diagnosis: report)
+    monkeypatch.setattr(causes, "_explained", lambda report, _diagnosis: report)

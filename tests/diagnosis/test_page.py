@@ -43,7 +43,7 @@ def patterns():
     return {slug: re.compile(re.sub(r"<(\w+)>", lambda m: PLACES[m[1]], re.escape(slug))) for slug in slugs}
 
 
-@pytest.mark.parametrize("mistake", GENERIC, ids=lambda mutant: mutant.slug)
+@pytest.mark.parametrize("mutant", GENERIC, ids=lambda mutant: mutant.slug)
 def test_every_mutant_of_any_layer_is_listed(mutant):
     assert f"`{mutant.slug}`" in PAGE
 

@@ -5,7 +5,7 @@ import pytest
 from support.plain_layers import SHAPES, affine, plain_subject
 
 import gradcheck
-from gradcheck.diagnosis import differences, explain
+from gradcheck.diagnosis import diagnose, differences
 from gradcheck.diagnosis.diagnose import diagnose
 from gradcheck.diagnosis.observation import Draw
 from gradcheck.kinds import find_kind
@@ -28,8 +28,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr(explain, "SECONDS", 3.0)
-    for module in (explain, differences):
+    monkeypatch.setattr(diagnose, "SECONDS", 3.0)
+    for module in (diagnose, differences):
         monkeypatch.setattr(module, "time", made)
     return made
 

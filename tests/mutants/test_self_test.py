@@ -7,7 +7,7 @@ import pytest
 
 from gradcheck.checks.stages import Settings
 from gradcheck.kinds import KINDS, find_kind
-from gradcheck.mutants.by_kind import convolution, normalization, pooling
+from gradcheck.mutants.by_kind import convolution_mutants, normalization_mutants, pooling_mutants
 from gradcheck.mutants.call_mutants import CALL_MUTANTS, CORE_CALL_MUTANTS
 from gradcheck.mutants.generic import CORE_MUTANTS, GENERIC
 from gradcheck.mutants.mutant import Mutant, Question, planted
@@ -100,21 +100,21 @@ def questions(name):
 
 #: For each kind with formulas of its own for wrong gradients: what they give where nothing is wrong.
 UNALTERED = {
-    "conv1d": lambda q: convolution._pulled(lambda axes: axes, q),
-    "conv2d": lambda q: convolution._pulled(lambda axes: axes, q),
-    "conv3d": lambda q: convolution._pulled(lambda axes: axes, q),
-    "true_conv2d": lambda q: convolution._true_pulled(lambda axes: axes, q),
-    "conv_transpose2d": lambda q: convolution._transposed_pulled(lambda axes: axes, q),
-    "max_pool2d": lambda q: pooling._max_pulled(lambda axes: axes, q),
-    "max_pool1d": lambda q: pooling._max_pulled(lambda axes: axes, q),
-    "avg_pool2d": lambda q: pooling._mean_pulled(lambda axes: axes, q),
-    "avg_pool1d": lambda q: pooling._mean_pulled(lambda axes: axes, q),
-    "layer_norm": normalization._input(normalization._trailing, normalization._right),
-    "batch_norm": normalization._input(normalization._per_channel, normalization._right),
-    "group_norm": normalization._input(normalization._per_group, normalization._right),
-    "instance_norm": normalization._input(normalization._per_instance, normalization._right),
-    "rms_norm": normalization._input(normalization._trailing, normalization._right_rms, centred=False),
-    "local_response_norm": normalization._response(),
+    "conv1d": lambda q: convolution_mutants._pulled(lambda axes: axes, q),
+    "conv2d": lambda q: convolution_mutants._pulled(lambda axes: axes, q),
+    "conv3d": lambda q: convolution_mutants._pulled(lambda axes: axes, q),
+    "true_conv2d": lambda q: convolution_mutants._true_pulled(lambda axes: axes, q),
+    "conv_transpose2d": lambda q: convolution_mutants._transposed_pulled(lambda axes: axes, q),
+    "max_pool2d": lambda q: pooling_mutants._max_pulled(lambda axes: axes, q),
+    "max_pool1d": lambda q: pooling_mutants._max_pulled(lambda axes: axes, q),
+    "avg_pool2d": lambda q: pooling_mutants._mean_pulled(lambda axes: axes, q),
+    "avg_pool1d": lambda q: pooling_mutants._mean_pulled(lambda axes: axes, q),
+    "layer_norm": normalization_mutants._input(normalization_mutants._trailing, normalization_mutants._right),
+    "batch_norm": normalization_mutants._input(normalization_mutants._per_channel, normalization_mutants._right),
+    "group_norm": normalization_mutants._input(normalization_mutants._per_group, normalization_mutants._right),
+    "instance_norm": normalization_mutants._input(normalization_mutants._per_instance, normalization_mutants._right),
+    "rms_norm": normalization_mutants._input(normalization_mutants._trailing, normalization_mutants._right_rms, centred=False),
+    "local_response_norm": normalization_mutants._response(),
 }
 
 

@@ -74,7 +74,7 @@ def test_all_canaries_are_caught_in_a_plain_subject(seed):
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "call_mutant",
     [call_mutant for call_mutant in CALL_MUTANTS if call_mutant.accumulates],
     ids=lambda call_mutant: call_mutant.slug,
 )
