@@ -37,7 +37,7 @@ KIND = replace(CONV2D, corners=())  # random cases alone
 
 def campaign(number: int, count: int, kind: Kind = KIND) -> Report:
     """Check so many drawn cases, as ``gradcheck verify`` does."""
-    return run_campaign([Suite(kind.name, kind, kind.build, "")], Options(count, number))
+    return run_campaign([Suite(kind.name, kind, kind.build, "")], Options(examples=count, seed=number))
 
 
 def draw(number: int, count: int, take: Callable[[Case], object]) -> None:

@@ -1,8 +1,9 @@
 """What a case costs beside the check itself: in this process, in workers, with a file, on an executor, on a cluster.
 
-Run with ``python benchmarks/executors.py``. The same cases of a small layer are run in each way; the table shows seconds
-that passed, and the milliseconds that the process which plans, hands out and sums up was busy with a case: where others
-run the cases, that is what bounds how many of them it can keep busy. Dask is left out where it is not installed.
+Run with ``python benchmarks/executors.py``. The same cases of a small layer are run in each way; the table shows
+seconds that passed, and the milliseconds that the process which plans, hands out and sums up was busy with a case:
+where others run the cases, that is what bounds how many of them it can keep busy. Dask is left out where it is not
+installed.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def measure(executor: TaskExecutor, options: Options, records: ResultStore | Non
     """
     run(ITEMS, Options(examples=8, corners=False), executor=executor, sources=SOURCES)
     begun, busy = time.perf_counter(), time.process_time()
-    report = run(ITEMS, options, executor=executor, records=records or NoStore(), sources=SOURCES)
+    report = run(ITEMS, options, executor=executor, store=records or NoStore(), sources=SOURCES)
     return report.subjects[0].cases, time.perf_counter() - begun, time.process_time() - busy
 
 

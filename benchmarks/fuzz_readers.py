@@ -2,7 +2,7 @@
 
 Run with ``python benchmarks/fuzz_readers.py --seconds 60``; it needs ``pip install atheris``. A reader may take what it
 is given or refuse it with a ValueError (the command line: with exit status 2 and one line); anything else ends the
-script with exit status 1, and the bytes are shown. What was found so far is in ``tests/execution/test_strangers.py``.
+script with exit status 1, and the bytes are shown. What was found so far is in ``tests/runs/test_strangers.py``.
 """
 
 from __future__ import annotations

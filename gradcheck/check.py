@@ -96,7 +96,7 @@ def check(
         _refuse_inputs(inputs, "a suite draws its own")
         drawn = 100 if examples is None else examples
         _require_int("examples", drawn, 0)
-        options = Options(drawn, seed, dtype, exhaustive, trials, contracts, off, pictures=pictures)
+        options = Options(examples=drawn, seed=seed, dtype=dtype, settings=settings)
         return run([layer_or_subject], options)
     if examples is not None:
         raise TypeError(f"expected examples beside a suite alone, which draws cases, got examples={examples!r}")

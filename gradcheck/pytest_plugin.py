@@ -17,7 +17,7 @@ import pytest
 
 from _gradcheck_pytest import RECORDS, SEED
 from gradcheck.check import check
-from gradcheck.checks.stages import GROUPS
+from gradcheck.checks.stages import GROUPS, Settings
 from gradcheck.messages import counted
 from gradcheck.records.report import VERDICTS, GradientError, Report, SubjectReport
 from gradcheck.records.report_json import SCHEMA, report_from_json
@@ -70,7 +70,8 @@ class GroupItem(pytest.Item):
         groups = GROUPS if corners else (self.name,)
         seed = seed_of(self.config)
         pictures = wants_pictures(self.config)
-        options = Options(0 if corners else examples, seed, groups=groups, corners=corners, pictures=pictures)
+        settings = Settings(groups=groups, pictures=pictures)
+        options = Options(examples=0 if corners else examples, seed=seed, corners=corners, settings=settings)
         (found,) = run([self._thing], options).subjects
         if why := self._reason_to_skip(found, examples):
             pytest.skip(why)

@@ -108,7 +108,6 @@ class ExecutorOptions:
 
     def make_executor(self) -> TaskExecutor | None:
         """Return who runs the cases; None where that is this process, as ever."""
-        from gradcheck.runs.executor import InProcess
         from gradcheck.runs.futures import on_dask
         from gradcheck.runs.worker_pool import WorkerPool
 
@@ -117,17 +116,17 @@ class ExecutorOptions:
                 return on_dask(self.scheduler)
         if self.isolates:
             return WorkerPool(self.workers or 1, self.limits)
-        return InProcess() if self.resume else None
+        return None
 
     def aside(self, stack: contextlib.ExitStack, found: Found, options: Any) -> dict[str, Any]:
         """Return what a campaign is given beside its items; the stack ends it."""
+        given: dict[str, Any] = {}
         executor = self.make_executor()
-        if executor is None:
-            return {}
-        stack.enter_context(contextlib.closing(executor))
-        given: dict[str, Any] = {"crew": executor, "sources": found.sources}
+        if executor is not None:
+            stack.enter_context(contextlib.closing(executor))
+            given |= {"executor": executor, "sources": found.sources}
         if self.resume is not None:
-            given["records"] = stack.enter_context(self._journal(self.resume, found, options))
+            given["store"] = stack.enter_context(self._journal(self.resume, found, options))
         return given
 
     def _journal(self, path: Path, found: Found, options: Any) -> Journal:

@@ -201,6 +201,7 @@ def verify(
 
     Exit status: 0 all passed, 1 something failed, stayed inconclusive or crashed, 2 misuse.
     """
+    from gradcheck.checks.stages import Settings
     from gradcheck.runs import InterruptedRunError, Options
     from gradcheck.runs import run as run_campaign
     from gradcheck.runs.journal import JournalError
@@ -212,7 +213,8 @@ def verify(
     if skip_empty and not found.items and json_file is junit_file is html_file is None:
         return _PASSED
     pictures = html_file is not None
-    options = Options(examples, seed, dtype, exhaustive, without=without, self_test=self_test, pictures=pictures)
+    settings = Settings(exhaustive=exhaustive, without=without, pictures=pictures)
+    options = Options(examples=examples, seed=seed, dtype=dtype, self_test=self_test, settings=settings)
     stopped = False
     with contextlib.ExitStack() as stack:
         aside = asked.aside(stack, found, options)
@@ -243,14 +245,15 @@ def replay(case: str, target: str | None, dtype: str | None, exhaustive: bool, *
 
     CASE is the "case" of a failure in a JSON report, or a file that holds it.
     """
+    from gradcheck.checks.stages import Settings
     from gradcheck.runs import Options, check_apart, explain_case
     from gradcheck.runs.check_case import check_case
 
     data = _read_case(case)
     suite = _suite_of(data, target)
-    options = Options(seed=data.seed, dtype=dtype, exhaustive=exhaustive, pictures=True)
+    options = Options(seed=data.seed, dtype=dtype, settings=Settings(exhaustive=exhaustive, pictures=True))
     found = _case_of(suite, data)
-    apart = ExecutorOptions(**executor).executor()
+    apart = ExecutorOptions(**executor).make_executor()
     if apart is None:
         checked = explain_case(check_case(suite, found, dtype, options.settings), suite, found, options)
     else:

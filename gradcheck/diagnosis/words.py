@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gradcheck.diagnosis.diagnose import Diagnosis
+from gradcheck.diagnosis.explanations import Diagnosis
 from gradcheck.records.report import Failure
 
 #: Checks that find a wrong value; every other check names the cause itself.

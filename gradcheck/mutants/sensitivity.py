@@ -1,8 +1,9 @@
-"""Mistakes planted into a person's own layer: a check that does not notice them cannot vouch for it."""
+"""Mutants planted into a layer that passed: a check that does not kill them cannot vouch for the layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from gradcheck.checks.stages import BESIDE, Settings
 from gradcheck.mutants.call_mutants import CORE_CALL_MUTANTS, CallMutant
 from gradcheck.mutants.generic import CORE_MUTANTS
 from gradcheck.mutants.mutant import Buffers, Mutant, copied, mapped, planted
+from gradcheck.records.report import SubjectReport
 from gradcheck.subject import Arrays, Subject
 
 #: Of a subject with more primals so many, spread evenly, have their gradients spoiled.
@@ -150,3 +152,23 @@ def _different(first: Any, second: Any) -> bool:
     size = np.abs(second).max(initial=0.0)
     rounding = 64 * np.finfo(second.dtype).eps * size
     return bool(np.abs(first - second).max(initial=0.0) > rounding) or not np.isfinite(size)
+
+
+def with_core_mutants(
+    report: SubjectReport, points: Callable[[], Sequence[tuple[Subject, int]]], settings: Settings
+) -> SubjectReport:
+    """Return the report with what became of mutants that were planted, if everything passed.
+
+    `points` makes the subjects only then: a network takes its time.
+    """
+    if report.verdict != "passed":
+        return report
+    begun = time.perf_counter()
+    found = try_core_mutants(points(), settings)
+    return replace(
+        report,
+        verdict="inconclusive" if found.notes else report.verdict,
+        notes=(*report.notes, *found.notes),
+        canaries=found.outcomes,
+        seconds=report.seconds + time.perf_counter() - begun,
+    )

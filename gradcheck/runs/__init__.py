@@ -1,6 +1,7 @@
-"""Many cases of many subjects: corners first, then drawn ones; a failure is shrunk to the smallest case."""
+"""Runs: a plan becomes tasks, an executor runs them, and their results add up to a report."""
 
-from gradcheck.runs.judges import check_apart, explain_case
+from gradcheck.runs.causes import explain_case
+from gradcheck.runs.item_tasks import check_apart
 from gradcheck.runs.plan import Options, plan_of
 from gradcheck.runs.progress import InterruptedRunError, Progress
 from gradcheck.runs.runner import run

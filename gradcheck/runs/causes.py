@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradcheck.diagnosis.diagnose import Diagnosis, diagnose
+from gradcheck.diagnosis.explanations import Diagnosis, diagnose
 from gradcheck.diagnosis.words import explained, is_about_values
 from gradcheck.records.report import Evaluations, SubjectReport
 from gradcheck.runs.further_cases import case_draws, neighbours, subject_draws, with_other_seeds
+from gradcheck.runs.plan import Options
 from gradcheck.subject import Subject
 from gradcheck.suites.cases import corner_cases, draw_cases, is_valid
 from gradcheck.suites.kind import Case
@@ -25,16 +26,14 @@ def explain_subject(report: SubjectReport, subject: Subject, seed: int) -> Subje
     return _explained(report, lambda: diagnose(subject_draws(subject, seed)))
 
 
-def explain_suite_case(
-    report: SubjectReport, suite: Suite, case: AnyCase, seed: int, dtype: str | None
-) -> SubjectReport:
-    """Return the report of one case of a suite with the causes of its failures, for which other cases are asked."""
-    precision = None if dtype is None else np.dtype(dtype)
+def explain_case(report: SubjectReport, suite: Suite, case: AnyCase, options: Options) -> SubjectReport:
+    """Return the report of one case of a suite with the causes of its failures, for which further cases are asked."""
+    precision = None if options.dtype is None else np.dtype(options.dtype)
 
     def diagnosis() -> Diagnosis:
         if isinstance(case, DrawnCase):
             return diagnose(subject_draws(suite.subject(case, precision), case.seed))
-        usual, unusual = _further_cases(suite, case, seed + 1)
+        usual, unusual = _further_cases(suite, case, options.seed + 1)
         return diagnose(
             case_draws(suite, [*with_other_seeds(case), *usual], precision),
             case.kind.mutants,

@@ -11,7 +11,8 @@ from typing import TypeAlias
 from gradcheck.messages import told
 from gradcheck.runs.result import Result, lost, result_from_json
 from gradcheck.runs.source import Source
-from gradcheck.runs.task import Item, Task, perform_remotely
+from gradcheck.runs.task import Task, perform_remotely
+from gradcheck.targets import Item
 
 #: So many tasks are with the executor at a time.
 IN_FLIGHT = 256

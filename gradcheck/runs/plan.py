@@ -1,23 +1,22 @@
-"""How a campaign is run, and what it will run."""
+"""The plan of a run: its options, and the cases that follow from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-from gradcheck.checks.stages import GROUPS, Settings
+from gradcheck.checks.stages import Settings
 from gradcheck.runs.quota import Quota
 from gradcheck.runs.source import Source
-from gradcheck.subject import Deferred, Subject
-from gradcheck.suites.suite import Suite
+from gradcheck.suites.cases import Batch, batches, draw_batch
+from gradcheck.suites.suite import AnyCase, Suite
+from gradcheck.targets import Item
 
-Item: TypeAlias = Suite | Subject | Deferred
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a campaign is run.
+    """What decides which cases a run has, and how each is checked.
 
     Attributes
     ----------
@@ -26,68 +25,72 @@ class Options:
     seed : int
     dtype : {"float64", "float32", "float16"} or None
         Precision of the primals; None leaves them as they are.
-    exhaustive : bool
-        Compare every entry with its own difference too.
-    trials : int
-        Tangents and cotangents of each projected check.
-    contracts : bool
-        Run the checks beside the projected one as well.
-    without : mapping of str to str
-        Checks to do without, each with its reason, beside those that a suite or a subject does without.
-    groups : tuple of str
-        Groups of checks that are run.
     corners : bool
         Run the corner cases too.
     self_test : bool
-        Plant mistakes into what passed, and report which of them its cases would have shown.
-    pictures : bool
-        Keep what can be drawn of wrong gradients.
+        Plant mutants into what passed, and report which of them its cases kill.
+    stop_at_failure : bool or None
+        Whether a suite ends with the first drawn case that fails. None: it does where neither an executor nor a store
+        of results was named.
+    settings : Settings
+        How each case is checked.
     """
 
     examples: int = 100
     seed: int = 0
     dtype: str | None = None
-    exhaustive: bool = False
-    trials: int = 2
-    contracts: bool = True
-    without: Mapping[str, str] = field(default_factory=dict)
-    groups: tuple[str, ...] = GROUPS
     corners: bool = True
     self_test: bool = False
-    pictures: bool = False
-
-    @property
-    def settings(self) -> Settings:
-        """How each case is checked."""
-        return Settings(
-            self.trials,
-            self.exhaustive,
-            self.contracts,
-            without=self.without,
-            groups=self.groups,
-            pictures=self.pictures,
-        )
+    stop_at_failure: bool | None = None
+    settings: Settings = field(default_factory=Settings)
 
 
 def plan_of(
-    items: Sequence[Item], sources: Sequence[Source], options: Options, limits: Quota | None = None
+    items: Sequence[Item], sources: Sequence[Source], options: Options, quota: Quota | None = None
 ) -> dict[str, Any]:
     """Return what decides which cases a run has and what becomes of them, as plain data."""
-    limits = limits or Quota()
+    quota, settings = quota or Quota(), options.settings
     return {
         "seed": options.seed,
         "examples": options.examples,
         "dtype": options.dtype,
-        "exhaustive": options.exhaustive,
-        "trials": options.trials,
-        "contracts": options.contracts,
-        "without": dict(options.without),
-        "groups": list(options.groups),
+        "exhaustive": settings.exhaustive,
+        "trials": settings.trials,
+        "contracts": settings.contracts,
+        "without": dict(settings.without),
+        "groups": list(settings.groups),
         "corners": options.corners,
-        "timeout": limits.seconds,
-        "memory": limits.memory,
+        "timeout": quota.seconds,
+        "memory": quota.memory,
         "targets": [
             [item.name, item.kind_name if isinstance(item, Suite) else None, source.digest()]
             for item, source in zip(items, sources, strict=True)
         ],
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedCase:
+    """One case of a suite's plan.
+
+    Attributes
+    ----------
+    case : Case or DrawnCase
+    batch : Batch or None
+        The batch that it was drawn in; None for a corner case.
+    index : int
+        Its place there, or among the corner cases.
+    """
+
+    case: AnyCase
+    batch: Batch | None
+    index: int
+
+
+def planned_cases(suite: Suite, corners: Sequence[AnyCase], options: Options) -> Iterator[PlannedCase]:
+    """Yield the corner cases of a suite and then its drawn cases, a batch at a time."""
+    for index, corner in enumerate(corners):
+        yield PlannedCase(case=corner, batch=None, index=index)
+    for batch in batches(options.examples, options.seed):
+        for index, case in enumerate(draw_batch(suite, batch)):
+            yield PlannedCase(case=case, batch=batch, index=index)

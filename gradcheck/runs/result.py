@@ -1,4 +1,4 @@
-"""What became of one case, as data: in a worker, on its way, and in a file."""
+"""The result of one task, as data: in a worker, on its way, and in a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST = 2000
 MOST_PRINTED = 10_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What became of one case.
 
@@ -51,7 +51,7 @@ class Result:
 def lost(name: str, case: CaseId, check: str, sentence: str, reproduce: str) -> Result:
     """Return the outcome of a case that did not come to an end by itself."""
     failure = Failure(check, case, sentence, reproduce=reproduce)
-    return Result(SubjectReport(name, case.kind, "error", failures=(failure,)), lost=True)
+    return Result(report=SubjectReport(name, case.kind, "error", failures=(failure,)), lost=True)
 
 
 def flooded(result: Result, case: CaseId, reproduce: str) -> Result:

@@ -1,27 +1,26 @@
-"""Every suite, and every subject, one after the other."""
+"""Every item of a run, one after the other."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from gradcheck.records.report import CaseId, Report, SubjectReport
-from gradcheck.runs.bench import Bench, Seat, seats_of
-from gradcheck.runs.causes import explain_subject
-from gradcheck.runs.check_case import judge_subject, made_subject
-from gradcheck.runs.executor import NoStore, ResultStore, TaskExecutor
+from gradcheck.mutants.sensitivity import with_core_mutants
+from gradcheck.records.report import Report, SubjectReport
+from gradcheck.runs.check_case import made_subject
+from gradcheck.runs.executor import InProcess, NoStore, ResultStore, TaskExecutor
 from gradcheck.runs.futures import FuturesExecutor
-from gradcheck.runs.plan import Item, Options
+from gradcheck.runs.item_tasks import ItemTasks
+from gradcheck.runs.plan import Options
 from gradcheck.runs.progress import InterruptedItemError, InterruptedRunError, Progress, Silent
-from gradcheck.runs.planting import with_core_mutants
-from gradcheck.runs.side_effects import behaviour
-from gradcheck.runs.source import Source
+from gradcheck.runs.side_effects import side_effects_of
+from gradcheck.runs.source import Source, source_of
 from gradcheck.runs.suite_run import run_suite
-from gradcheck.runs.task import Task
 from gradcheck.subject import Deferred, Subject
 from gradcheck.suites.suite import Suite
+from gradcheck.targets import Item
 
 
 def run(
@@ -30,7 +29,7 @@ def run(
     progress: Progress | None = None,
     *,
     executor: TaskExecutor | Executor | None = None,
-    records: ResultStore | None = None,
+    store: ResultStore | None = None,
     sources: Sequence[Source] | None = None,
 ) -> Report:
     """Run every case of every suite, and every subject.
@@ -40,11 +39,11 @@ def run(
     items : sequence of Suite, Subject or Deferred
     options : Options, optional
     progress : Progress, optional
-    crew : Crew or concurrent.futures.Executor, optional
-        Who runs the cases: `gradcheck.runs.worker_pool.Pool`, or any executor. Then every case of the plan is run, those
-        after a failure too. Default: this process, where drawing ends with a failure.
-    records : Records, optional
-        What is known of an earlier run of the same plan, and kept of this one: `gradcheck.runs.journal.Journal`.
+    executor : TaskExecutor or concurrent.futures.Executor, optional
+        What runs the cases: `gradcheck.runs.worker_pool.WorkerPool`, or any executor. Default: this process.
+    store : ResultStore, optional
+        The results of an earlier run of the same plan, to which those of this one are added:
+        `gradcheck.runs.journal.Journal`.
     sources : sequence of Source, optional
         Where another process finds each item. Default: as the origin of a suite tells.
 
@@ -56,18 +55,20 @@ def run(
     Raises
     ------
     ValueError
-        If a crew in other processes cannot find an item.
+        If an executor in other processes cannot find an item.
     InterruptedRunError
         If the user interrupts the run.
     """
     options, progress = options or Options(), progress or Silent()
-    executor = FuturesExecutor(executor) if isinstance(executor, Executor) else executor
-    bench = None if executor is None else Bench(executor, records or NoStore())
-    seats = seats_of(items, sources, needed=executor is not None and executor.needs_source)
+    if options.stop_at_failure is None:
+        options = replace(options, stop_at_failure=executor is None and store is None)
     reports: list[SubjectReport] = []
-    for item, seat in zip(items, seats, strict=True):
+    for tasks in _tasks_of(items, options, executor, store, sources):
         try:
-            report = _run_item(item, seat, options, progress, bench)
+            if isinstance(tasks.item, Suite):
+                report = run_suite(tasks.item, tasks, progress)
+            else:
+                report = _run_subject(tasks.item, tasks, progress)
         except KeyboardInterrupt as interrupt:
             if isinstance(interrupt, InterruptedItemError):
                 reports.append(interrupt.report)
@@ -78,34 +79,39 @@ def run(
     return Report(options.seed, tuple(reports))
 
 
+def _tasks_of(
+    items: Sequence[Item],
+    options: Options,
+    executor: TaskExecutor | Executor | None,
+    store: ResultStore | None,
+    sources: Sequence[Source] | None,
+) -> list[ItemTasks]:
+    runs_tasks = FuturesExecutor(executor) if isinstance(executor, Executor) else executor or InProcess()
+    found: Iterable[Source | None] = (
+        sources if sources is not None else [source_of(item) if runs_tasks.needs_source else None for item in items]
+    )
+    return [
+        ItemTasks(
+            item=item, number=number, source=source, options=options, executor=runs_tasks, store=store or NoStore()
+        )
+        for number, (item, source) in enumerate(zip(items, found, strict=True))
+    ]
+
+
 def _not_run(item: Item) -> SubjectReport:
     kind = item.kind_name if isinstance(item, Suite) else None
     return SubjectReport(item.name, kind, "inconclusive", 0, notes=("not run: the run was interrupted before",))
 
 
-def _run_item(item: Item, seat: Seat, options: Options, progress: Progress, bench: Bench | None) -> SubjectReport:
-    if isinstance(item, Suite):
-        return run_suite(item, seat, options, progress, bench)
-    return _run_one(item, seat, options, progress, bench)
-
-
-def _run_one(
-    item: Subject | Deferred, seat: Seat, options: Options, progress: Progress, bench: Bench | None
-) -> SubjectReport:
+def _run_subject(item: Subject | Deferred, tasks: ItemTasks, progress: Progress) -> SubjectReport:
     progress.begin(item.name, 1)
     begun = time.perf_counter()
-    subject: Subject | None = None
-    if bench is None:
-        subject = made_subject(item, options.dtype)
-        result = judge_subject(subject, options.seed, None, options.settings)
-        result = replace(result, report=explain_subject(result.report, subject, options.seed))
-    else:
-        command = item.reproduce.replace("{seed}", str(options.seed)) if isinstance(item, Subject) else ""
-        case = CaseId(None, {}, None, options.seed)
-        task = Task(seat.number, 0, item.name, case, None, options.dtype, options.settings, command, seat.source)
-        ((_, result),) = bench.run(item, [task])
+    ((_, result),) = tasks.run([tasks.of_subject(item)])
     progress.advance()
-    report = replace(result.report, notes=(*result.report.notes, *behaviour(result)))
+    report = replace(result.report, notes=(*result.report.notes, *side_effects_of(result)))
     if result.lost:
         report = replace(report, seconds=time.perf_counter() - begun)
-    return with_core_mutants(report, lambda: [(subject or made_subject(item, options.dtype), options.seed)], options)
+    options = tasks.options
+    if not options.self_test:
+        return report
+    return with_core_mutants(report, lambda: [(made_subject(item, options.dtype), options.seed)], options.settings)

@@ -1,62 +1,66 @@
-"""The smallest case that fails as the first that failed."""
+"""The search for the smallest case that fails as the first that failed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
+from gradcheck.checks.stages import Settings
+from gradcheck.runs.item_tasks import ItemTasks
+from gradcheck.runs.plan import PlannedCase
 from gradcheck.runs.tally import Tally
-from gradcheck.suites.cases import Batch, run_examples
+from gradcheck.suites.cases import run_examples
 from gradcheck.suites.suite import AnyCase
 
 #: A search for a smaller failing case ends after so many seconds.
 SHRINK_SECONDS = 20.0
 
 
-def search(tally: Tally, batch: Batch, first: Callable[[AnyCase], str | None]) -> bool:
-    """Draw the cases of a batch until `first` tells a check that one fails; search for the smallest that fails it.
+def shrink(tasks: ItemTasks, tally: Tally, settings: Settings, failed: PlannedCase, check: str) -> None:
+    """Draw the batch of a failed case again, and let hypothesis shrink that case; `tally` keeps the smallest.
 
-    Return whether one did.
+    Parameters
+    ----------
+    tasks : ItemTasks
+    tally : Tally
+        Counts the calls; the smallest failing case becomes its example of `check`.
+    settings : Settings
+        How cases are checked.
+    failed : PlannedCase
+        A drawn case.
+    check : str
+        What it failed; smaller cases that fail something else do not count.
     """
     from hypothesis import Phase
     from hypothesis.errors import Flaky, Unsatisfiable
 
+    assert failed.batch is not None
+    suite = tally.suite
+    deadline = time.monotonic() + SHRINK_SECONDS
+    drawn = -1
     smallest: AnyCase | None = None
-    check: str | None = None
-    deadline = float("inf")
+
+    def fails(case: AnyCase) -> bool:
+        result = tasks.run_one(tasks.of_case(suite, case, settings))
+        tally.add_calls(result.report)
+        return tally.keep_example(case, result.report, check)
 
     def one_case(case: AnyCase) -> None:
-        nonlocal smallest, check, deadline
-        if check is None:
-            check = first(case)
-            failed = check is not None
-            deadline = time.monotonic() + SHRINK_SECONDS
+        nonlocal drawn, smallest
+        if smallest is None:
+            drawn += 1
+            found = drawn == failed.index and case.id == failed.case.id
         else:
-            # Only shrinking comes here; the smallest failing case so far is kept.
             if time.monotonic() > deadline:
                 raise _OutOfTime
-            failed = case == smallest or tally.fails(case, check)
-        if failed:
+            found = case == smallest or fails(case)
+        if found:
             smallest = case
             raise _CaseFailedError
 
-    # What is unsatisfiable shows in the number of cases, which is told; a failure that does not repeat is kept.
+    # A failure that does not repeat is kept as it was.
     with suppress(_CaseFailedError, _OutOfTime, Unsatisfiable, Flaky):
-        run_examples(tally.suite, batch, one_case, Phase.generate, Phase.shrink)
-    return check is not None
-
-
-def search_again(tally: Tally, batch: Batch, index: int, case: AnyCase, check: str) -> None:
-    """Draw the batch of which a case failed a check again, and search for a smaller one; `index` is its place there."""
-    seen = -1
-
-    def first(drawn: AnyCase) -> str | None:
-        nonlocal seen
-        seen += 1
-        return check if seen == index and drawn.id == case.id else None
-
-    search(tally, batch, first)
+        run_examples(suite, failed.batch, one_case, Phase.generate, Phase.shrink)
 
 
 class _CaseFailedError(Exception):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from gradcheck.runs.result import Result
 
 #: So many different warnings of a subject are told, of those that are kept.
 WARNINGS = 3
 _WARNINGS_KEPT = 100
+#: So many different warnings of one case are kept, and of each text so many characters.
+_WARNINGS, _TEXT = 20, 300
 
 
 class SideEffects:
@@ -40,8 +45,29 @@ class SideEffects:
             yield f"left threads behind in {self._threads:,} of {self._cases:,} cases; their workers were replaced"
 
 
-def behaviour(result: Result) -> Iterator[str]:
-    """Tell what a case did beside computing."""
-    habits = SideEffects()
-    habits.add(result)
-    return habits.describe()
+def side_effects_of(result: Result) -> Iterator[str]:
+    """Return what a case did beside computing, in sentences."""
+    effects = SideEffects()
+    effects.add(result)
+    return effects.describe()
+
+
+@contextmanager
+def kept_warnings() -> Iterator[Iterable[str]]:
+    """Keep each warning once, in the place of printing it.
+
+    Filters stay as they are: a warning that is an error is one. In a thread, beside which others run, warnings cannot
+    be told apart and are left alone.
+    """
+    texts: dict[str, None] = {}
+    if threading.current_thread() is not threading.main_thread():
+        yield texts
+        return
+
+    def keep(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if len(texts) < _WARNINGS:
+            texts[f"{category.__name__}: {' '.join(str(message).split())}"[:_TEXT]] = None
+
+    with warnings.catch_warnings():
+        warnings.showwarning = keep
+        yield texts

@@ -1,107 +1,82 @@
-"""A suite: its corners first, then drawn cases, until one fails."""
+"""One suite: its cases are run and added up, and what failed is shrunk and checked in full."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from gradcheck.records.report import SubjectReport
-from gradcheck.runs.bench import Bench, Seat
-from gradcheck.runs.judges import JudgeHere, JudgeOnBench
-from gradcheck.runs.plan import Options
+from gradcheck.mutants.sensitivity import with_core_mutants
+from gradcheck.records.report import Failure, SubjectReport
+from gradcheck.runs.commands import rerun_command
+from gradcheck.runs.item_tasks import ItemTasks
+from gradcheck.runs.plan import PlannedCase, planned_cases
 from gradcheck.runs.progress import InterruptedItemError, Progress
-from gradcheck.runs.planting import with_core_mutants
-from gradcheck.runs.shrink import search, search_again
-from gradcheck.runs.tally import Tally
+from gradcheck.runs.shrink import shrink
+from gradcheck.runs.tally import Tally, values_first
 from gradcheck.runs.task import Task
-from gradcheck.suites.cases import Batch, batches, corner_cases, draw_batch
-from gradcheck.suites.kind import Case
-from gradcheck.suites.suite import AnyCase, Suite
+from gradcheck.suites.cases import corner_cases
+from gradcheck.suites.suite import DrawnCase, Suite
 
 
-def run_suite(suite: Suite, seat: Seat, options: Options, progress: Progress, bench: Bench | None) -> SubjectReport:
+def run_suite(suite: Suite, tasks: ItemTasks, progress: Progress) -> SubjectReport:
     """Run the cases of a suite and add them up."""
     begun = time.perf_counter()
+    options = tasks.options
     corners = list(corner_cases(suite, options.seed)) if options.corners else []
     progress.begin(suite.name, len(corners) + options.examples)
-    on_bench = None if bench is None else JudgeOnBench(suite, options, bench, seat)
-    tally = Tally(suite, options, on_bench or JudgeHere(suite, options))
+    tally = Tally(suite)
+    quick = replace(options.settings, take_apart=False)
+    planned: dict[int, PlannedCase] = {}
+
+    def due() -> Iterator[Task]:
+        for number, one in enumerate(planned_cases(suite, corners, options)):
+            planned[number] = one
+            yield tasks.of_case(suite, one.case, quick, number)
+
+    failed: tuple[PlannedCase, str] | None = None
     try:
-        if on_bench is None:
-            _run_here(tally, corners, options, progress)
-        else:
-            _run_plan(tally, corners, options, progress, on_bench)
-        failures = (*tally.take_apart(), *tally.lost)
-        report = replace(tally.report(failures), seconds=time.perf_counter() - begun)
-        dtype = None if options.dtype is None else np.dtype(options.dtype)
-        return with_core_mutants(
-            report, lambda: [(suite.subject(case, dtype), case.seed) for case in tally.passed], options
-        )
+        for task, result in tasks.run(due()):
+            one = planned.pop(task.number)
+            check = tally.count(one.case, result)
+            progress.advance()
+            if check is not None and one.batch is not None and failed is None:
+                failed = one, check
+            if tally.is_given_up or (failed is not None and options.stop_at_failure):
+                break
+        if failed is not None:
+            shrink(tasks, tally, quick, *failed)
+        report = tally.report((*_in_full(suite, tasks, tally), *tally.lost))
     except KeyboardInterrupt:
         raise InterruptedItemError(tally.report_so_far(time.perf_counter() - begun)) from None
+    report = replace(report, seconds=time.perf_counter() - begun)
+    if not options.self_test:
+        return report
+    dtype = None if options.dtype is None else np.dtype(options.dtype)
+    return with_core_mutants(
+        report, lambda: [(suite.subject(case, dtype), case.seed) for case in tally.passed], options.settings
+    )
 
 
-def _run_here(tally: Tally, corners: Sequence[Case], options: Options, progress: Progress) -> None:
-    """Run the corners and then drawn cases, until one of these fails."""
-    for case in corners:
-        tally.add(case)
-        progress.advance()
-
-    def first(case: AnyCase) -> str | None:
-        check = tally.add(case)
-        progress.advance()
-        return check
-
-    for batch in batches(options.examples, options.seed):
-        if search(tally, batch, first):
-            break
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where in its batch a drawn case stands."""
-
-    case: AnyCase
-    batch: Batch | None
-    index: int
-
-
-def _run_plan(
-    tally: Tally,
-    corners: Sequence[Case],
-    options: Options,
-    progress: Progress,
-    judge: JudgeOnBench,
-) -> None:
-    """Run the corners and all drawn cases; then search for the smallest that fails as the first that failed."""
-    places: dict[int, _Place] = {}
-
-    def tasks() -> Iterator[Task]:
-        for number, one in enumerate(_plan(tally.suite, corners, options)):
-            places[number] = one
-            yield judge.task(one.case, tally.settings, number)
-
-    failed: tuple[_Place, str] | None = None
-    for task, result in judge.bench.run(tally.suite, tasks()):
-        one = places.pop(task.number)
-        check = tally.count(one.case, result)
-        progress.advance()
-        if check is not None and one.batch is not None and failed is None:
-            failed = one, check
-        if tally.is_given_up:
-            break
-    if failed is not None:
-        place, check = failed
-        assert place.batch is not None
-        search_again(tally, place.batch, place.index, place.case, check)
-
-
-def _plan(suite: Suite, corners: Sequence[Case], options: Options) -> Iterator[_Place]:
-    for number, corner in enumerate(corners):
-        yield _Place(corner, None, number)
-    for batch in batches(options.examples, options.seed):
-        for index, case in enumerate(draw_batch(suite, batch)):
-            yield _Place(case, batch, index)
+def _in_full(suite: Suite, tasks: ItemTasks, tally: Tally) -> tuple[Failure, ...]:
+    """Check the example of each failed check again, in full, and look for its causes."""
+    failures: dict[str, tuple[Failure, ...]] = {}
+    for check in values_first(tally.examples):
+        if check in failures:
+            continue
+        case, first_found = tally.examples[check]
+        result = tasks.explain(suite, case)
+        found = (first_found,) if result.lost else result.report.failures
+        if isinstance(case, DrawnCase):
+            again = rerun_command(suite, tasks.options)
+            found = tuple(replace(failure, reproduce=again) for failure in found)
+            tally.smallest_drawn = str(case)
+        tally.add_calls(result.report)
+        if not found:
+            once = f"failed {check!r} once, and not when it was repeated: answers change from run to run"
+            failures[check] = (Failure("deterministic", case.id, once),)
+        for name in dict.fromkeys(failure.check for failure in found):
+            failures.setdefault(name, tuple(failure for failure in found if failure.check == name))
+    return tuple(failure for found in failures.values() for failure in found)

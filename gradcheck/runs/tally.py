@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gradcheck.messages import counted
 from gradcheck.records.report import VERDICTS, Evaluations, Failure, SubjectReport, Verdict
-from gradcheck.runs.judges import Judge, rerun_command
-from gradcheck.runs.plan import Options
 from gradcheck.runs.result import Result
 from gradcheck.runs.side_effects import SideEffects
-from gradcheck.suites.suite import AnyCase, DrawnCase, Suite
+from gradcheck.suites.suite import AnyCase, Suite
 
-#: A kind of which more cases than this share could not be judged is inconclusive.
+#: A suite of which more cases than this share could not be judged is inconclusive.
 INCONCLUSIVE_SHARE = 0.1
-#: In so many cases that passed a mistake is planted until it is caught.
+#: In so many cases that passed, mutants are planted until they are killed.
 MUTANT_CASES = 6
 #: A suite of which so many cases hung or crashed is not run further.
 LOST_CASES = 20
@@ -23,53 +22,57 @@ LOST_CASES = 20
 _VALUES = ("gradient", "kink")
 
 
-class Tally:
-    """The sum of all cases of one suite."""
+def values_first(checks: Iterable[str]) -> list[str]:
+    """Return checks in their order, but those of gradient values before all others."""
+    return sorted(checks, key=lambda check: check not in _VALUES)
 
-    def __init__(self, suite: Suite, options: Options, judge: Judge) -> None:
+
+class Tally:
+    """The sum of all cases of one suite.
+
+    Attributes
+    ----------
+    suite : Suite
+    examples : dict of str to (case, Failure)
+        For each check that failed a case that fails it, and how: the first one, or the smallest found since.
+    passed : list of case
+        Some of the cases that passed.
+    lost_cases : list of Failure
+        Of cases that never came to an end.
+    smallest_drawn : str
+        The values of the smallest failing case that a strategy drew, where they can be read.
+    """
+
+    def __init__(self, suite: Suite) -> None:
         self.suite = suite
-        self._judge = judge
-        self._options = options
-        self.settings = replace(options.settings, take_apart=False)
+        self.examples: dict[str, tuple[AnyCase, Failure]] = {}
+        self.passed: list[AnyCase] = []
+        self.lost_cases: list[Failure] = []
+        self.smallest_drawn = ""
         self._evaluations = Evaluations()
-        self._verdicts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
+        self._checks: dict[str, Evaluations] = {}
+        self._verdicts: Counter[Verdict] = Counter(dict.fromkeys(VERDICTS, 0))
         self._conditions = dict.fromkeys(suite.kind.conditions if suite.kind else (), 0)
         self._resolution: float | None = None
         self._masked = 0.0
-        self._vacuous: dict[str, int] = {}
+        self._vacuous: dict[str, None] = {}
         self._live: set[str] = set()
         self._unclear = 0
-        self._notes: dict[str, int] = {}
-        self._checks: dict[str, Evaluations] = {}
+        self._notes: Counter[str] = Counter()
         self._limits = set(suite.limits.configs)
         self._without: dict[str, str] = {}
-        self._failing: dict[str, AnyCase] = {}
-        self._found: dict[str, Failure] = {}
-        self._smallest = ""
-        self._habits = SideEffects()
-        self.passed: list[AnyCase] = []
-        self.lost_cases: list[Failure] = []
+        self._side_effects = SideEffects()
 
     @property
     def cases(self) -> int:
-        return sum(self._verdicts.values())
-
-    def fails(self, case: AnyCase, check: str) -> bool:
-        """Return whether a case fails a check, without counting it; one that does is the example of it from now on."""
-        found = next((failure for failure in self._check(case).report.failures if failure.check == check), None)
-        if found is not None:
-            self._failing[check], self._found[check] = case, found
-        return found is not None
-
-    def add(self, case: AnyCase) -> str | None:
-        """Check a case and count it; return the check that it fails: that of the gradient first."""
-        return self.count(case, self._judge.judge(case, self.settings))
+        """The number of cases counted."""
+        return self._verdicts.total()
 
     def count(self, case: AnyCase, result: Result) -> str | None:
-        """Count a case; return the check that it fails, unless it never came to an end."""
+        """Count a case; return the check that it fails, that of the gradient first, unless it never came to an end."""
         report = result.report
-        self._book(report)
-        self._habits.add(result)
+        self.add_calls(report)
+        self._side_effects.add(result)
         self._verdicts[report.verdict] += 1
         if result.lost:
             self.lost_cases += report.failures
@@ -83,19 +86,28 @@ class Tally:
         if report.resolution is not None:
             self._resolution = max(self._resolution or 0.0, report.resolution)
         self._masked += report.masked
-        for name in report.vacuous:
-            self._vacuous[name] = self._vacuous.get(name, 0) + 1
+        self._vacuous |= dict.fromkeys(report.vacuous)
         if report.verdict != "error":
             self._live |= result.names - set(report.vacuous)
         if report.verdict == "inconclusive" and not report.vacuous:
             self._unclear += 1
-            for note in report.notes:
-                self._notes[note] = self._notes.get(note, 0) + 1
-        failed = sorted((failure.check for failure in report.failures), key=lambda check: check not in _VALUES)
+            self._notes.update(report.notes)
         for failure in report.failures:
-            self._failing.setdefault(failure.check, case)
-            self._found.setdefault(failure.check, failure)
-        return failed[0] if failed else None
+            self.examples.setdefault(failure.check, (case, failure))
+        return next(iter(values_first(failure.check for failure in report.failures)), None)
+
+    def add_calls(self, report: SubjectReport) -> None:
+        """Add the calls of a check, be its case of the plan or not."""
+        self._evaluations += report.evaluations
+        for check, calls in report.checks.items():
+            self._checks[check] = self._checks.get(check, Evaluations()) + calls
+
+    def keep_example(self, case: AnyCase, report: SubjectReport, check: str) -> bool:
+        """Make a case that fails a check the example of it; return whether it does."""
+        found = next((failure for failure in report.failures if failure.check == check), None)
+        if found is not None:
+            self.examples[check] = case, found
+        return found is not None
 
     @property
     def lost(self) -> tuple[Failure, ...]:
@@ -109,7 +121,7 @@ class Tally:
 
     def report_so_far(self, seconds: float) -> SubjectReport:
         """Return the sum when there is no time to look for the smallest failing case."""
-        report = self.report((*self._found.values(), *self.lost))
+        report = self.report((*(failure for _, failure in self.examples.values()), *self.lost))
         verdict: Verdict = "inconclusive" if report.verdict == "passed" else report.verdict
         cut = f"the run was interrupted after {self.cases:,} cases"
         return replace(report, verdict=verdict, notes=(cut, *report.notes), seconds=seconds)
@@ -135,36 +147,6 @@ class Tally:
             dict(self._without),
         )
 
-    def take_apart(self) -> tuple[Failure, ...]:
-        """Check the example of each failed check again, in full."""
-        failures: dict[str, tuple[Failure, ...]] = {}
-        for check, case in sorted(self._failing.items(), key=lambda item: item[0] not in _VALUES):
-            if check in failures:
-                continue
-            result = self._judge.explain(case)
-            report = replace(result.report, failures=(self._found[check],)) if result.lost else result.report
-            if isinstance(case, DrawnCase):
-                again = rerun_command(self.suite, self._options)
-                report = replace(report, failures=tuple(replace(f, reproduce=again) for f in report.failures))
-                self._smallest = str(case)
-            self._book(report)
-            if not report.failures:
-                once = f"failed {check!r} once, and not when it was repeated: answers change from run to run"
-                failures[check] = (Failure("deterministic", case.id, once),)
-            for name in dict.fromkeys(failure.check for failure in report.failures):
-                failures.setdefault(name, tuple(one for one in report.failures if one.check == name))
-        return tuple(failure for found in failures.values() for failure in found)
-
-    def _check(self, case: AnyCase) -> Result:
-        result = self._judge.judge(case, self.settings)
-        self._book(result.report)
-        return result
-
-    def _book(self, report: SubjectReport) -> None:
-        self._evaluations += report.evaluations
-        for check, spent in report.checks.items():
-            self._checks[check] = self._checks.get(check, Evaluations()) + spent
-
     def _verdict(self, never_live: tuple[str, ...]) -> Verdict:
         if self._verdicts["error"] or self._verdicts["failed"]:
             return "failed" if self._verdicts["failed"] else "error"
@@ -176,8 +158,8 @@ class Tally:
         if self.suite.limits.configs and not self.cases:
             words = ", ".join(self.suite.limits.configs)
             yield f"the limits ({words}) leave no configuration of {self.suite.kind_name}; is one of them too narrow?"
-        if self._smallest:
-            yield f"the smallest failing primals: {self._smallest}"
+        if self.smallest_drawn:
+            yield f"the smallest failing primals: {self.smallest_drawn}"
         for name in never_live:
             yield (
                 f"the gradient of {name!r} was zero on both sides in every case, which tells nothing: is every unit "
@@ -189,9 +171,9 @@ class Tally:
             yield f"{self._verdicts['failed'] + self._verdicts['error']} of {self.cases} cases failed"
         if self.is_given_up:
             yield f"{counted(LOST_CASES, 'case')} never came to an end; the others were not run"
-        yield from self._habits.describe()
-        for note, count in sorted(self._notes.items(), key=lambda item: -item[1])[:2]:
+        yield from self._side_effects.describe()
+        for note, count in self._notes.most_common(2):
             yield f"{note} ({count} {'case' if count == 1 else 'cases'})"
         never = [name for name, count in self._conditions.items() if count == 0]
-        if never and self.cases and not self._failing:  # drawing ends with the first failure
+        if never and self.cases and not self.examples:  # drawing ends with the first failure
             yield f"conditions never met: {', '.join(never)}"

@@ -22,8 +22,9 @@ from pathlib import Path
 from gradcheck.runs.quota import Quota
 from gradcheck.runs.result import Result, lost, result_from_json
 from gradcheck.runs.source import Source
-from gradcheck.runs.task import Item, Task
+from gradcheck.runs.task import Task
 from gradcheck.runs.worker import BEGUN, serve
+from gradcheck.targets import Item
 
 #: Seconds that a worker may take to find its item.
 _LOADING = 120.0

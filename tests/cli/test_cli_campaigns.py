@@ -67,7 +67,7 @@ def test_the_options_make_the_crew(command: Command, monkeypatch: pytest.MonkeyP
         words["--memory 300"] = (1, None, 300)
     for text, expected in words.items():
         assert command("verify", "layers.py:right", *text.split())[0] == 0
-        executor = seen.pop("crew")
+        executor = seen.pop("executor")
         assert (executor._size, executor._limits.seconds, executor._limits.memory) == expected
         (source,) = seen.pop("sources")
         assert (source.target, source.index) == ("layers.py:right", 0)
@@ -92,7 +92,7 @@ def test_an_interrupted_run_leaves_its_report(command: Command, project: Path, m
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradcheck.runs.runner.judge_subject", interrupted)
+    monkeypatch.setattr("gradcheck.runs.task.subject_result", interrupted)
     status, out, err = command("verify", "layers.py", "--json", "out.json", "--junit", "out.xml")
     assert (status, err) == (130, "gradcheck: interrupted; the report tells what was known by then\n")
     assert "2 subjects: 2 inconclusive" in out

@@ -83,7 +83,7 @@ def test_verify_tells_of_canaries(command: Command, project: Path) -> None:
 
 
 def test_a_canary_that_survives_is_named(command: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradcheck.mutants.sensitivity.CANARIES", (*CORE_MUTANTS, SLIGHT))
+    monkeypatch.setattr("gradcheck.mutants.sensitivity.CORE_MUTANTS", (*CORE_MUTANTS, SLIGHT))
     (project / "sine.py").write_text(SINE, encoding="utf-8")
 
     status, out, _ = command("verify", "sine.py", "--self-test", "--json", "report.json")

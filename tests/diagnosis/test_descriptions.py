@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import gradcheck
-from gradcheck.diagnosis.diagnose import Cause, Diagnosis, diagnose
+from gradcheck.diagnosis.explanations import Cause, Diagnosis, diagnose
 from gradcheck.diagnosis.words import explained
 from gradcheck.records.report import CaseId, Failure
 from gradcheck.runs.further_cases import subject_draws

@@ -10,7 +10,7 @@ from support.plain_layers import affine, plain_subject
 
 import gradcheck
 from gradcheck.diagnosis.constants import named_constants
-from gradcheck.diagnosis.diagnose import diagnose
+from gradcheck.diagnosis.explanations import diagnose
 from gradcheck.diagnosis.observation import Draw, observe
 from gradcheck.runs.further_cases import subject_draws
 

@@ -6,7 +6,7 @@ from support.plain_layers import SHAPES, affine, attention, conv, cross_entropy,
 from support.windows import Windows, average_pool, convolution
 
 import gradcheck
-from gradcheck.diagnosis.diagnose import diagnose
+from gradcheck.diagnosis.explanations import diagnose
 from gradcheck.runs.further_cases import subject_draws
 from gradcheck.subject import Trait
 

@@ -8,8 +8,8 @@ from support.plain_layers import SHAPES, plain_subject
 
 import gradcheck
 from gradcheck import campaign
-from gradcheck.diagnosis import diagnose
-from gradcheck.diagnosis.diagnose import Diagnosis, diagnose
+from gradcheck.diagnosis import explanations
+from gradcheck.diagnosis.explanations import Diagnosis, diagnose
 from gradcheck.kinds import KINDS, find_kind
 from gradcheck.runs import Options
 from gradcheck.runs.further_cases import case_draws, subject_draws
@@ -40,7 +40,7 @@ def test_nothing_is_wrong_with_the_reference_layers(name):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_wrong_with_them_by_differences(name, monkeypatch):
-    monkeypatch.setattr(diagnose, "SECONDS", 0.3)  # of a large layer nobody knows what is right
+    monkeypatch.setattr(explanations, "SECONDS", 0.3)  # of a large layer nobody knows what is right
     right = suite(name)
     usual = [case for case in corner_cases(right, SEED) if case.regime == find_kind(name).regimes[0]]
     for draw in case_draws(right, usual[:3]):

@@ -5,8 +5,8 @@ import pytest
 from support.plain_layers import SHAPES, affine, plain_subject
 
 import gradcheck
-from gradcheck.diagnosis import diagnose, differences
-from gradcheck.diagnosis.diagnose import diagnose
+from gradcheck.diagnosis import differences, explanations
+from gradcheck.diagnosis.explanations import diagnose
 from gradcheck.diagnosis.observation import Draw
 from gradcheck.kinds import find_kind
 from gradcheck.mutants.generic import GENERIC
@@ -28,8 +28,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr(diagnose, "SECONDS", 3.0)
-    for module in (diagnose, differences):
+    monkeypatch.setattr(explanations, "SECONDS", 3.0)
+    for module in (explanations, differences):
         monkeypatch.setattr(module, "time", made)
     return made
 

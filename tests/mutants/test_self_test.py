@@ -63,7 +63,7 @@ def test_a_survivor_is_told():
     """What is called a mistake, and is none, survives: a proof that cannot fail would prove nothing."""
     slight = Mutant("slight", "a billionth too large", lambda q: {"x": q.gradients["x"] * (1 + 2e-9)})
     kind = find_kind("tanh")
-    altered = type(kind)(**{**vars(kind), "mistakes": (slight,)})
+    altered = type(kind)(**{**vars(kind), "mutants": (slight,)})
     proof = prove_kind(altered, examples=0)
     assert [result.slug for result in proof.survivors] == ["slight"]
     assert proof.survivors[0].tried > 10
@@ -113,7 +113,9 @@ UNALTERED = {
     "batch_norm": normalization_mutants._input(normalization_mutants._per_channel, normalization_mutants._right),
     "group_norm": normalization_mutants._input(normalization_mutants._per_group, normalization_mutants._right),
     "instance_norm": normalization_mutants._input(normalization_mutants._per_instance, normalization_mutants._right),
-    "rms_norm": normalization_mutants._input(normalization_mutants._trailing, normalization_mutants._right_rms, centred=False),
+    "rms_norm": normalization_mutants._input(
+        normalization_mutants._trailing, normalization_mutants._right_rms, centred=False
+    ),
     "local_response_norm": normalization_mutants._response(),
 }
 

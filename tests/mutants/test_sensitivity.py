@@ -47,7 +47,7 @@ def sine(primals):
 
 
 def verified(*items, **options):
-    return run(items, Options(examples=2, self_test=True, **options)).subjects[0]
+    return run(items, Options(examples=2, self_test=True, settings=Settings(**options))).subjects[0]
 
 
 @pytest.mark.parametrize(("layer", "trait"), [(Linear, ACCUMULATES), (Overwriting, OVERWRITES)])
@@ -109,7 +109,7 @@ SMOOTH = [gradcheck.Subject("sine", {"x": np.linspace(-2, 2, 12)}, sine), gradch
 
 @pytest.mark.parametrize("item", SMOOTH, ids=["subject", "suite"])
 def test_a_survivor_makes_a_run_inconclusive(item, monkeypatch):
-    monkeypatch.setattr("gradcheck.mutants.sensitivity.CANARIES", (*CORE_MUTANTS, SLIGHT))
+    monkeypatch.setattr("gradcheck.mutants.sensitivity.CORE_MUTANTS", (*CORE_MUTANTS, SLIGHT))
     report = verified(item)
     assert report.verdict == "inconclusive"
     assert report.canaries["slight"] == "survived"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 import gradcheck
+from gradcheck.checks.stages import Settings
 from gradcheck.kinds import KINDS
 from gradcheck.records.report import Evaluations, SubjectReport
 from gradcheck.runs import Options, explain_case, run
@@ -466,10 +467,18 @@ def test_nothing_to_run_is_an_empty_report():
     assert (report.subjects, report.verdict) == ((), "passed")
 
 
-@pytest.mark.parametrize("given", [{}, {"seed": 4, "trials": 1}, {"dtype": "float32"}, {"exhaustive": True}])
-def test_check_of_a_suite_is_a_run(given):
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({}, Options()),
+        ({"seed": 4, "trials": 1}, Options(seed=4, settings=Settings(trials=1))),
+        ({"dtype": "float32"}, Options(dtype="float32")),
+        ({"exhaustive": True}, Options(settings=Settings(exhaustive=True))),
+    ],
+)
+def test_check_of_a_suite_is_a_run(given, options):
     for suite in (square_suite(), square_suite(lambda c, p: square(c, p, 3.0))):
-        assert without_seconds(gradcheck.check(suite, **given)) == without_seconds(run([suite], Options(**given)))
+        assert without_seconds(gradcheck.check(suite, **given)) == without_seconds(run([suite], options))
 
 
 def test_a_failure_that_does_not_repeat_is_told_and_ends_nothing():

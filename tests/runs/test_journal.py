@@ -33,7 +33,7 @@ def relu_run(path: Path, progress=None, *, items=("relu", "tanh")) -> Report:
     suites = [gradcheck.suite(name) for name in items]
     sources = [Source("", name) for name in items]
     with Journal(path, plan_of(suites, sources, OPTIONS)) as journal:
-        return timeless(run(suites, OPTIONS, progress, executor=InProcess(), records=journal, sources=sources))
+        return timeless(run(suites, OPTIONS, progress, executor=InProcess(), store=journal, sources=sources))
 
 
 def timeless(report: Report) -> Report:
@@ -127,7 +127,7 @@ def test_an_interrupt_of_the_last_look_keeps_what_was_found(layers: str, monkeyp
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradcheck.runs.tally.Tally.take_apart", interrupted)
+    monkeypatch.setattr("gradcheck.runs.suite_run._in_full", interrupted)
     items, _ = load_with_sources([f"{layers}:steep"])
     with pytest.raises(InterruptedRunError) as caught:
         run(items, OPTIONS)
@@ -244,7 +244,7 @@ def answer(read: Callable[[Any], object], data: object) -> str:
 @st.composite
 def spoiled(draw: st.DrawFn) -> object:
     """An outcome one value of which, somewhere, is replaced by another, missing or under another name."""
-    data = json.loads(result_to_json(OUTCOME))
+    data = json.loads(result_to_json(RESULT))
     place = data
     while True:
         key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
@@ -260,8 +260,8 @@ def spoiled(draw: st.DrawFn) -> object:
     return data
 
 
-OUTCOME = Result(
-    SubjectReport(
+RESULT = Result(
+    report=SubjectReport(
         "x",
         "relu",
         "failed",
@@ -269,16 +269,16 @@ OUTCOME = Result(
         failures=(Failure("gradient", CaseId("relu", {"shape": (2, 3)}, "normal", 3), "wrong", index=(0, 1)),),
         checks={"gradient": Evaluations(1, 2)},
     ),
-    frozenset({"x"}),
-    frozenset({"rank 2"}),
-    ("UserWarning: take care",),
-    5,
-    1,
+    names=frozenset({"x"}),
+    met=frozenset({"rank 2"}),
+    warnings=("UserWarning: take care",),
+    printed=5,
+    threads=1,
 )
 
 
-def test_an_result_comes_back_as_it_was() -> None:
-    assert result_from_json(result_to_json(OUTCOME)) == OUTCOME
+def test_a_result_comes_back_as_it_was() -> None:
+    assert result_from_json(result_to_json(RESULT)) == RESULT
 
 
 @given(spoiled())

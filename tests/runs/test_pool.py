@@ -121,7 +121,7 @@ class LosingWitnesses(InProcess):
     def run(self, item, tasks):
         for task, result in super().run(item, tasks):
             gone = lost(task.name, task.case, "timeout", "it did not end", task.reproduce)
-            yield task, result if task.further_cases is None else gone
+            yield task, result if task.causes_seed is None else gone
 
 
 def test_a_failure_whose_cause_cannot_be_looked_for_is_told_without(layers: str) -> None:
@@ -259,7 +259,7 @@ def test_a_warning_that_is_an_error_stays_one() -> None:
 
 def test_a_case_that_prints_too_much_is_an_error() -> None:
     case = CaseId("relu", {"shape": (2,)}, "normal", 0)
-    quiet = Result(SubjectReport("loud", "relu"), printed=MOST_PRINTED)
+    quiet = Result(report=SubjectReport("loud", "relu"), printed=MOST_PRINTED)
     assert flooded(quiet, case, "again") is quiet
     report = flooded(replace(quiet, printed=MOST_PRINTED + 1), case, "again").report
     assert report.verdict == "error"

@@ -17,7 +17,7 @@ from gradcheck.records.report_json import case_from_dict, parse_json, report_fro
 from gradcheck.runs.result import Result, result_from_json, result_to_dict
 
 CASE: dict[str, Any] = {"kind": "relu", "config": {"shape": [2, 3]}, "regime": "normal", "seed": 5}
-OUTCOME = result_to_dict(Result(SubjectReport("x", "relu")))
+OUTCOME = result_to_dict(Result(report=SubjectReport("x", "relu")))
 
 
 def case(text: str) -> object:
