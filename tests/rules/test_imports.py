@@ -217,6 +217,75 @@ def test_a_planted_import_is_seen(place, tmp_path):
     assert violations(tmp_path) == [f"{place} {expected}"]
 
 
+# Circles between files
+
+
+def file_imports(package: Path) -> dict[str, set[str]]:
+    """Return the modules of a tree laid out as the package, each with those that it imports, whenever it does."""
+    modules = {_module_name(path.relative_to(package)): path for path in sorted(package.rglob("*.py"))}
+    found = {}
+    for name, path in modules.items():
+        within = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        named = {target for node in ast.walk(ast.parse(path.read_text("utf-8"))) for target in _targets(node, within)}
+        found[name] = (named & modules.keys()) - {name}
+    return found
+
+
+def _module_name(place: PurePath) -> str:
+    parts = place.parts[:-1] if place.name == "__init__.py" else (*place.parts[:-1], place.stem)
+    return ".".join(("gradcheck", *parts))
+
+
+def _targets(node: ast.AST, within: str) -> list[str]:
+    """Return the modules that a statement imports; a name taken out of a package may be a module of it."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = node.module or ""
+    if node.level:
+        above = within.split(".")[: len(within.split(".")) - node.level + 1]
+        base = ".".join([*above, base] if base else above)
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the modules that nothing can be imported before: what is left when leaves are taken off again and again.
+
+    Of what is left, those that lead to no circle but follow one are taken off too.
+    """
+    left = {name: set(targets) for name, targets in graph.items()}
+    while leaves := {name for name, targets in left.items() if not targets & left.keys()}:
+        left = {name: targets & (left.keys() - leaves) for name, targets in left.items() if name not in leaves}
+    while roots := left.keys() - set().union(*left.values()):
+        left = {name: targets for name, targets in left.items() if name not in roots}
+    return [sorted(left)] if left else []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert circles(file_imports(ROOT / "gradcheck")) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from gradcheck.checks import laws\n",
+        "def later():\n    from gradcheck.checks.laws import law\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .laws import law\n",
+    ],
+    ids=["at once", "when called", "for types"],
+)
+def test_a_planted_circle_is_seen(back, tmp_path):
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "top.py").write_text("import gradcheck.checks.probe\n", encoding="utf-8")
+    (tmp_path / "checks" / "laws.py").write_text("from gradcheck.checks.probe import probe\n", encoding="utf-8")
+    (tmp_path / "checks" / "probe.py").write_text("import gradcheck.leaf\n", encoding="utf-8")
+    (tmp_path / "leaf.py").write_text("import numpy\n", encoding="utf-8")
+    assert circles(file_imports(tmp_path)) == []
+    (tmp_path / "checks" / "probe.py").write_text(f"import gradcheck.leaf\n{back}", encoding="utf-8")
+    assert circles(file_imports(tmp_path)) == [["gradcheck.checks.laws", "gradcheck.checks.probe"]]
+
+
 def test_the_layers_know_nothing_of_the_harness():
     known = {*sys.stdlib_module_names, "numpy", "reference_layers"}
     for path in _modules("reference_layers"):
