@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-from gradcheck import runs
+import gradcheck.runs
 from gradcheck.records.report import Report
 from gradcheck.runs import InterruptedRunError, Options, Progress, check_apart, explain_case, plan_of
 from gradcheck.runs.executor import ResultStore, TaskExecutor
@@ -25,4 +25,4 @@ def run(
     sources: Sequence[Source] | None = None,
 ) -> Report:
     """Call `gradcheck.runs.run` with `crew` as its executor and `records` as its store."""
-    return runs.run(items, options, progress, executor=crew, store=records, sources=sources)
+    return gradcheck.runs.run(items, options, progress, executor=crew, store=records, sources=sources)

@@ -250,16 +250,21 @@ def _targets(node: ast.AST, within: str) -> list[str]:
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Return the modules that nothing can be imported before: what is left when leaves are taken off again and again.
+    """Return the groups of modules of which each leads to all others of its group."""
+    led_to = {name: _led_to(graph, name) for name in graph}
+    groups = {tuple(sorted(other for other in led_to[name] if name in led_to[other])) for name in graph}
+    return sorted(list(group) for group in groups if group)
 
-    Of what is left, those that lead to no circle but follow one are taken off too.
-    """
-    left = {name: set(targets) for name, targets in graph.items()}
-    while leaves := {name for name, targets in left.items() if not targets & left.keys()}:
-        left = {name: targets & (left.keys() - leaves) for name, targets in left.items() if name not in leaves}
-    while roots := left.keys() - set().union(*left.values()):
-        left = {name: targets for name, targets in left.items() if name not in roots}
-    return [sorted(left)] if left else []
+
+def _led_to(graph: dict[str, set[str]], name: str) -> set[str]:
+    """Return all modules that a module imports, by way of others too."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        new = graph[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
 
 
 def test_no_files_import_each_other_in_a_circle():
