@@ -27,7 +27,7 @@ def describe(primal: str, observations: Sequence[Observation]) -> str:
     Parameters
     ----------
     primal : str
-    exhibits : sequence of Exhibit
+    observations : sequence of Observation
         The failing case first.
     """
     wrong = [one for one in observations if primal in one.wrong and _is_like(one, observations[0], primal)]

@@ -84,7 +84,7 @@ def diagnose(
     ----------
     draws : iterable of Draw
         The failing case first, then others; they are asked for one by one, as many as it takes.
-    mistakes : sequence of Mistake
+    mutants : sequence of Mutant
         Those of the kind of layer.
     look_alikes : iterable of Draw
         Cases that tell explanations apart which all others do not: ties, zeros. A layer may answer them in its own
@@ -98,12 +98,12 @@ def diagnose(
         An empty one where the layer does not answer the first case, or nobody knows what is right there.
     """
     deadline = time.monotonic() + SECONDS
-    clerk = _Clerk(deadline)
-    evidence = _Evidence(draws, clerk)
+    observer = _Observer(deadline)
+    evidence = _Evidence(draws, observer)
     first = evidence.first
     if first is None:
-        return Diagnosis(evaluations=clerk.evaluations, note=_TOO_LARGE if clerk.gave_up else "")
-    decisive = _Evidence(look_alikes, clerk)
+        return Diagnosis(evaluations=observer.evaluations, note=_TOO_LARGE if observer.gave_up else "")
+    decisive = _Evidence(look_alikes, observer)
     causes, descriptions = {}, {}
     for primal in first.wrong:
         survivors = _explanations(primal, evidence, decisive, mutants)
@@ -111,18 +111,18 @@ def diagnose(
             causes[primal] = _cause(survivors, first, primal)
         else:
             told = describe(primal, list(itertools.islice(evidence, _ENOUGH)))
-            descriptions[primal] = told if clerk.has_time else _with(told, _NO_TIME)
-    if descriptions and (simpler := _passing(neighbours, clerk)):
+            descriptions[primal] = told if observer.has_time else _with(told, _NO_TIME)
+    if descriptions and (simpler := _passing(neighbours, observer)):
         descriptions = {primal: _with(told, simpler) for primal, told in descriptions.items()}
-    return Diagnosis(first.wrong, causes, descriptions, clerk.evaluations)
+    return Diagnosis(first.wrong, causes, descriptions, observer.evaluations)
 
 
-def _passing(neighbours: Iterable[tuple[str, Draw]], clerk: _Clerk) -> str:
+def _passing(neighbours: Iterable[tuple[str, Draw]], observer: _Observer) -> str:
     """Return what makes the first simpler case that is right so simple."""
     for change, draw in neighbours:
-        if not clerk.has_time:
+        if not observer.has_time:
             break
-        answer = clerk.ask(draw)
+        answer = observer.ask(draw)
         if answer is not None and not answer.wrong:
             return f"with {change} it is right"
     return ""
@@ -132,7 +132,7 @@ def _with(told: str, more: str) -> str:
     return f"{told}; {more}" if told else more
 
 
-class _Clerk:
+class _Observer:
     """Asks, watches the time, and counts the calls."""
 
     def __init__(self, deadline: float) -> None:
@@ -163,26 +163,26 @@ class _Clerk:
 class _Evidence:
     """The answers of a layer, asked for when they are looked at."""
 
-    def __init__(self, draws: Iterable[Draw], clerk: _Clerk) -> None:
+    def __init__(self, draws: Iterable[Draw], observer: _Observer) -> None:
         self._draws = iter(draws)
-        self._clerk = clerk
+        self._observer = observer
         self.seen: list[Observation] = []
 
     @property
     def first(self) -> Observation | None:
         """The answer in the failing case, if there is one."""
         if not self.seen and (draw := next(self._draws, None)) is not None:
-            answer = self._clerk.ask(draw)
+            answer = self._observer.ask(draw)
             self.seen += [] if answer is None else [answer]
         return self.seen[0] if self.seen else None
 
     def __iter__(self) -> Iterator[Observation]:
         yield from self.seen
-        while len(self.seen) < MOST and self._clerk.has_time:
+        while len(self.seen) < MOST and self._observer.has_time:
             draw = next(self._draws, None)
             if draw is None:
                 return
-            answer = self._clerk.ask(draw)
+            answer = self._observer.ask(draw)
             if answer is not None:
                 self.seen.append(answer)
                 yield answer

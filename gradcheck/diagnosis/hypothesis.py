@@ -16,7 +16,7 @@ from gradcheck.subject import Array
 
 #: From the most specific to the least.
 OPERAND, CONSTANT, ORIENTATION, INDEX_SET, PATTERN, NUMBER = range(1, 7)
-#: How specific the generic mistakes are.
+#: How specific the generic mutants are.
 _RANKS = {
     "scale": CONSTANT,
     "zero": CONSTANT,
@@ -44,11 +44,11 @@ class Hypothesis:
     slug : str
         Stable name: ``strides-swapped``, ``scale:1/N``.
     rank : int
-        How specific it is: 0 for the mistakes of a kind.
+        How specific it is: 0 for the mutants of a kind.
     sentence : callable
-        ``sentence(exhibit, primal)``: what is wrong, with the parameters of that case.
+        ``sentence(observation, primal)``: what is wrong, with the parameters of that case.
     predict : callable
-        ``predict(exhibit, primal)``: the gradient that it leads to; None where it leads to the right one.
+        ``predict(observation, primal)``: the gradient that it leads to; None where it leads to the right one.
     """
 
     slug: str
@@ -125,7 +125,7 @@ def sent_back(slug: str, rank: int, sentence: str, turn: Callable[[Any], Any]) -
 
 
 def catalogue(mutants: Iterable[Mutant]) -> Iterator[Hypothesis]:
-    """Yield the mistakes of a kind, and those that any layer can make, as hypotheses."""
+    """Yield the mutants of a kind, and those that any layer can make, as hypotheses."""
     for mutant in mutants:
         yield _of(mutant, 0)
     for mutant in GENERIC:
@@ -142,7 +142,7 @@ def _of(mutant: Mutant, rank: int) -> Hypothesis:
 
 
 def _parameters(mutant: Mutant, observation: Observation, primal: str) -> str:
-    """Return what a mistake used and should have used, or the factor that it comes to; nothing where it has neither."""
+    """Return what a mutant used and should have used, or the factor that it comes to; nothing where it has neither."""
     used = mutant.parameters(observation.question)
     if used:
         return f": {used}"

@@ -85,7 +85,7 @@ class Observation:
         )
 
     def predicted(self, mutant: Mutant) -> Arrays:
-        """Return the gradients that a mistake leads to, where it changes any."""
+        """Return the gradients that a mutant leads to, where it changes any."""
         if mutant not in self._predicted:
             self._predicted[mutant] = self._make(mutant)
         return self._predicted[mutant]
@@ -148,7 +148,7 @@ class Observation:
             with np.errstate(all="ignore"):
                 made = mutant.gradients(self.question)
         except (ValueError, IndexError, TypeError, ArithmeticError, AttributeError, KeyError, TooExpensiveError):
-            return {}  # a mistake that was not made for such a layer, or takes too long to look at
+            return {}  # a mutant that was not made for such a layer, or takes too long to look at
         return {name: np.asarray(array) for name, array in made.items()}
 
     def _distance(self, one: Array, other: Array, primal: str) -> float:

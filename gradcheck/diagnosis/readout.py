@@ -65,7 +65,7 @@ def read_windows(observation: Observation, primal: str, ask: _Ask) -> Reading | 
 
     Parameters
     ----------
-    exhibit : Exhibit
+    observation : Observation
     primal : str
         The image.
     ask : callable

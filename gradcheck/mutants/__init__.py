@@ -1,1 +1,1 @@
-"""Mistakes that hand-written backward passes make, to be planted into right ones: what a check must be able to see."""
+"""Mutants: right layers with an error of hand-written backward passes planted, which a check must kill."""

@@ -1,4 +1,4 @@
-"""Mistakes of call order, memory and precision: they show in what calls do to one another, not in one answer."""
+"""Mutants of call order, memory and precision: they show in what calls do to one another, not in one answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Make = Callable[[Subject], Callable[[Arrays], tuple[Any, Pullback]]]
 
 @dataclass(frozen=True)
 class CallMutant:
-    """A mistake that wraps a whole subject.
+    """A mutant that wraps a whole subject.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class CallMutant:
         return all(subject.trait(limit) is None for limit in self.allowed_by)
 
     def plant(self, subject: Subject) -> Subject:
-        """Return the subject with this mistake."""
+        """Return the subject with this mutant."""
         return replace(subject, vjp=self.vjp(subject))
 
 
@@ -270,7 +270,7 @@ def _rebound(subject: Subject) -> Any:
     return _around(after=_all(np.array))(subject)
 
 
-#: Mistakes that any subject can make.
+#: Mutants that any subject can make.
 CALL_MUTANTS: tuple[CallMutant, ...] = (
     CallMutant(
         "last-cache",
@@ -363,8 +363,8 @@ _UPSTREAM_IGNORED = CallMutant(
 CORE_CALL_MUTANTS: tuple[CallMutant, ...] = (
     _UPSTREAM_IGNORED,
     *(
-        fault
-        for fault in CALL_MUTANTS
-        if fault.slug in ("last-cache", "stale-cache", "adds-up", "same-buffer", "upstream-doubled-in-place", "noise")
+        mutant
+        for mutant in CALL_MUTANTS
+        if mutant.slug in ("last-cache", "stale-cache", "adds-up", "same-buffer", "upstream-doubled-in-place", "noise")
     ),
 )

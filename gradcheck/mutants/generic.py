@@ -1,4 +1,4 @@
-"""Mistakes that any backward pass can make: they need to know nothing of the layer."""
+"""Mutants that any backward pass can make: they need to know nothing of the layer."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _row_alone(row: int, cotangent: Array) -> Array:
     return _without(slice(row + 1, None))(_without(slice(None, row))(cotangent))
 
 
-#: Mistakes that are planted into any layer; those of `CANARIES` into a person's own.
+#: Mutants that are planted into any layer; those of `CORE_MUTANTS` into a person's own.
 GENERIC: tuple[Mutant, ...] = (
     Mutant("scale:2", "the gradient is twice the right one", scaled(2.0)),
     Mutant("scale:1/2", "the gradient is half the right one", scaled(0.5)),

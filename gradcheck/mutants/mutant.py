@@ -1,4 +1,4 @@
-"""What a mistake is: the gradients that a mistaken pullback returns where the right ones are known."""
+"""What a mutant is: the gradients that a mistaken pullback returns where the right ones are known."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class Question:
 
 
 def always(config: Any, primals: Arrays) -> bool:  # noqa: ARG001 - every condition has this signature
-    """Return that a mistake can be made in every case."""
+    """Return that a mutant can be made in every case."""
     return True
 
 
-def untold(question: Question) -> str:  # noqa: ARG001 - the parameters of every mistake have this signature
-    """Return nothing: a mistake without parameters."""
+def untold(question: Question) -> str:  # noqa: ARG001 - the parameters of every mutant have this signature
+    """Return nothing: a mutant without parameters."""
     return ""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mistake in a backward pass that shows in the gradients it returns.
+    """A mutant in a backward pass that shows in the gradients it returns.
 
     Attributes
     ----------
@@ -61,9 +61,9 @@ class Mutant:
     sentence : str
         What is wrong, in plain words.
     gradients : callable
-        ``gradients(question)`` returns ``{name: gradient}`` for those primals whose gradient the mistake may change.
+        ``gradients(question)`` returns ``{name: gradient}`` for those primals whose gradient the mutant may change.
     applies : callable
-        ``applies(config, primals)``: whether the mistake can be made in that case.
+        ``applies(config, primals)``: whether the mutant can be made in that case.
     equivalent : str
         Why the gradients are right nevertheless, whatever the case; empty for a fault.
     convention : str
@@ -82,21 +82,21 @@ class Mutant:
 
 
 def planted(mutant: Mutant, subject: Subject, config: Any = None, primal: str | None = None) -> Subject:
-    """Return the subject with a mistake in its pullback.
+    """Return the subject with a mutant in its pullback.
 
     Parameters
     ----------
-    mistake : Mistake
+    mutant : Mutant
     subject : Subject
         Taken to be right.
     config : object, optional
         The configuration of its kind.
     primal : str, optional
-        The only primal whose gradient is spoiled. Default: all that the mistake changes.
+        The only primal whose gradient is spoiled. Default: all that the mutant changes.
 
     Examples
     --------
-    >>> double = Mistake("double", "twice the gradient", lambda q: {k: 2 * v for k, v in q.gradients.items()})
+    >>> double = Mutant("double", "twice the gradient", lambda q: {k: 2 * v for k, v in q.gradients.items()})
     >>> identity = Subject("identity", {"x": np.ones(2)}, lambda p: (p["x"], lambda g: {"x": g}))
     >>> planted(double, identity).vjp(identity.primals)[1](np.array([1.0, 5.0]))["x"].tolist()
     [2.0, 10.0]
@@ -106,7 +106,7 @@ def planted(mutant: Mutant, subject: Subject, config: Any = None, primal: str | 
     def vjp(primals: Arrays) -> tuple[Any, Pullback]:
         outputs, pullback = subject.vjp(primals)
         point = {name: np.array(array) for name, array in primals.items()}
-        # Nothing is spoiled in an empty batch: there a mistake could only raise, which would not be its own fault.
+        # Nothing is spoiled in an empty batch: there a mutant could only raise, which would not be its own fault.
         if any(array.size == 0 for array in point.values()) or not mutant.applies(config, point):
             return outputs, pullback
 
@@ -126,7 +126,7 @@ def planted(mutant: Mutant, subject: Subject, config: Any = None, primal: str | 
 class Buffers:
     """The arrays of a subject that its pullback writes into every time, as traits declare.
 
-    A mistake is made in what a pullback adds to them, and stays in the same array.
+    A mutant is made in what a pullback adds to them, and stays in the same array.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -171,5 +171,5 @@ def mapped(change: Callable[[Array], Array], outputs: Any) -> Any:
 
 
 def cast(array: Any, like: Array) -> Array:
-    """Return the array in the dtype of another: mistakes are calculated as it comes, and are none of precision."""
+    """Return the array in the dtype of another: mutants are calculated as it comes, and are none of precision."""
     return np.asarray(array).astype(like.dtype)

@@ -1,4 +1,4 @@
-"""Proof of detection: every known mistake is planted into a right layer, and must be found."""
+"""The self-test: every known mutant is planted into a right layer and must be killed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from gradcheck.suites.kind import Case, Kind
 from gradcheck.suites.suite import Suite, suite
 
 Outcome: TypeAlias = Literal["caught", "equivalent", "convention", "survived", "not applicable"]
-#: What becomes of a planted mistake, in the order of the columns of a table.
+#: What becomes of a mutant, in the order of the columns of a table.
 OUTCOMES: tuple[Outcome, ...] = ("caught", "equivalent", "convention", "survived")
 #: Gradients that differ by less than this share of their largest entry are the same.
 _SAME = 1e-9
-#: Checks at batches of other sizes and forms do not count for a mistake in values, which may not have been written
+#: Checks at batches of other sizes and forms do not count for a mutant in values, which may not have been written
 #: for them.
 _OTHER_FORMS = ("empty-batch", "batch-sizes", "any-rank", "batch-exchange", "batch-order", "layout", "raised")
 _EPSILON, _RTOL, _ATOL = 1e-6, 1e-3, 1e-5
@@ -35,7 +35,7 @@ _EPSILON, _RTOL, _ATOL = 1e-6, 1e-3, 1e-5
 
 @dataclass(frozen=True)
 class MutantResult:
-    """One mistake, planted into the reference layer of a kind.
+    """What became of one mutant of the reference layer of a kind.
 
     Attributes
     ----------
@@ -43,9 +43,9 @@ class MutantResult:
     primal : str or None
         The primal whose gradient was spoiled; None where all were.
     outcome : str
-        One of `OUTCOMES`, or ``"not applicable"``: no case of the kind lets the mistake be made.
+        One of `OUTCOMES`, or ``"not applicable"``: no case of the kind lets the mutant be made.
     argument : str
-        Why a mistake is equivalent, or a convention.
+        Why a mutant is equivalent, or a convention.
     checks : tuple of str
         The checks that caught it.
     case : CaseId or None
@@ -70,12 +70,12 @@ class MutantResult:
 
 @dataclass(frozen=True)
 class KindProof:
-    """The mistakes that were planted into one kind.
+    """The mutants that were planted into one kind.
 
     Attributes
     ----------
     kind : str
-    plantings : tuple of Planting
+    results : tuple of MutantResult
     cases : int
     rejected : int or None
         In how many cases the baseline rejects the right gradient.
@@ -92,12 +92,12 @@ class KindProof:
         return tuple(result for result in self.results if result.outcome == "survived")
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many plantings had that outcome."""
+        """Return how many mutants had that outcome."""
         return sum(result.outcome == outcome for result in self.results)
 
     @property
     def planted(self) -> int:
-        """How many mistakes could be made."""
+        """How many mutants could be made."""
         return sum(result.outcome != "not applicable" for result in self.results)
 
     @property
@@ -112,7 +112,7 @@ class KindProof:
 
 
 def proofs_to_json(proofs: Sequence[KindProof]) -> str:
-    """Return every planting as JSON text."""
+    """Return every result as JSON text."""
     kinds = [
         {
             "kind": proof.kind,
@@ -167,14 +167,14 @@ class _Seed:
         )
 
     def mutantn(self, mutant: Mutant) -> Arrays:
-        """Return the gradients that the mistake leads to here."""
+        """Return the gradients that the mutant leads to here."""
         if not mutant.applies(self.case.config, self.primals):
             return {}
         with np.errstate(all="ignore"):
             return mutant.gradients(self.question())
 
     def changed(self, mutant: Mutant) -> list[str]:
-        """Return the primals whose gradients the mistake changes here."""
+        """Return the primals whose gradients the mutant changes here."""
         if mutant not in self._changed:
             wrong = self.mutantn(mutant).items()
             names = [name for name, array in wrong if not _same(np.asarray(array), self.right[name], _SAME)]
@@ -182,7 +182,7 @@ class _Seed:
         return self._changed[mutant]
 
     def differs(self, mutant: Mutant, primal: str | None) -> bool:
-        """Whether the mistake is one here."""
+        """Whether the mutant is one here."""
         changed = self.changed(mutant)
         return bool(changed) if primal is None else primal in changed
 
@@ -190,7 +190,7 @@ class _Seed:
         """Whether plain differences find the gradients of a subject wrong."""
         try:
             analytic = self._pulled(subject)
-        except Exception:  # whatever a mistake raises, everybody notices
+        except Exception:  # whatever a mutant raises, everybody notices
             return True
         if self._numeric is None:
             self._numeric = {name: self._differences(name) for name in self.primals}
@@ -219,7 +219,7 @@ class _Seed:
 
 
 def prove_kind(kind: Kind, examples: int = 10, seed: int = 0, *, baseline: bool = False) -> KindProof:
-    """Plant every mistake that a kind can make into its reference layer, and check until each is caught.
+    """Plant every mutant that a kind can make into its reference layer, and check until each is killed.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def prove_kind(kind: Kind, examples: int = 10, seed: int = 0, *, baseline: bool 
     right = suite(kind.name)
     cases = [*corner_cases(right, seed), *draw_cases(right, examples, seed)]
     seeds = [_Seed(right, case) for case in cases if isinstance(case, Case)]
-    seeds.sort(key=lambda one: one.size)  # most mistakes show in small cases, which are checked sooner
+    seeds.sort(key=lambda one: one.size)  # most mutants show in small cases, which are checked sooner
     accepted = [one for one in seeds if not (baseline and one.is_rejected_by_baseline(one.subject))]
     results = []
     for mutant, primal in _mutants(kind, seeds):
@@ -257,7 +257,7 @@ def prove_kind(kind: Kind, examples: int = 10, seed: int = 0, *, baseline: bool 
 
 
 def _mutants(kind: Kind, seeds: Sequence[_Seed]) -> Iterator[tuple[Mutant, str | None]]:
-    """Yield the kind's own mistakes and the generic ones, once for every primal whose gradient they change."""
+    """Yield the kind's own mutants and the generic ones, once for every primal whose gradient they change."""
     for mutant in kind.mutants:
         yield from ((mutant, primal) for primal in _changed(mutant, seeds))
     for primal in dict.fromkeys(name for one in seeds for name in one.primals):
@@ -266,7 +266,7 @@ def _mutants(kind: Kind, seeds: Sequence[_Seed]) -> Iterator[tuple[Mutant, str |
 
 
 def _changed(mutant: Mutant, seeds: Sequence[_Seed]) -> list[str | None]:
-    """Return the primals whose gradients a mistake changes in some case."""
+    """Return the primals whose gradients a mutant changes in some case."""
     names = (name for one in seeds for name in one.changed(mutant))
     return list(dict.fromkeys(names)) or [None]
 
@@ -333,7 +333,7 @@ def _same(wrong: Any, right: Any, tolerance: float) -> bool:
 _CONSTANT = "the gradient of x does not depend on x, so that every cache of equal shapes holds the same"
 _ONE_AXIS = "the upstream gradient has one axis at most, which memory and index order alike"
 
-#: Generic mistakes that are none for some kind, with the argument.
+#: Generic mutants that are none for some kind, with the argument.
 EQUIVALENT: Mapping[tuple[str, str], str] = {
     **{
         (kind, slug): _CONSTANT

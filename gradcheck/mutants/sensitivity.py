@@ -24,7 +24,7 @@ _CAUGHT, _SURVIVED, _ABSENT = "caught", "survived", "not applicable"
 
 @dataclass
 class CoreOutcomes:
-    """What became of the mistakes that were planted.
+    """What became of the mutants that were planted.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class CoreOutcomes:
 
 
 def try_core_mutants(points: Sequence[tuple[Subject, int]], settings: Settings) -> CoreOutcomes:
-    """Plant every canary into subjects that passed, until it is caught.
+    """Plant every core mutant into subjects that passed, until it is killed.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def _note(found: CoreOutcomes, mutant: Mutant | CallMutant, outcomes: Mapping[st
         where = f" for {', '.join(map(repr, survived))}" if any(survived) else ""
         tried = "the case" if cases == 1 else f"{cases} cases"
         found.notes.append(
-            f"the canary {mutant.slug!r} survived{where}: had it been that {mutant.sentence}, {tried} tried would not "
+            f"the mutant {mutant.slug!r} survived{where}: had it been that {mutant.sentence}, {tried} tried would not "
             f"have shown it"
         )
 

@@ -64,7 +64,7 @@ def conditions_met(case: Case) -> frozenset[str]:
 
 
 def broken(name: str, case: CaseId, error: BaseException, reproduce: str) -> Result:
-    """Return the outcome of a case whose check raised what nothing in it catches."""
+    """Return the result of a case whose check raised what nothing in it catches."""
     try:
         sentence = told(error)
     except Exception:  # its text is somebody's code too

@@ -41,7 +41,7 @@ class FuturesExecutor:
         self._shipped: dict[Source, Source] = {}
 
     def run(self, item: Item, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:  # noqa: ARG002  # it is found
-        """Run tasks of one item; return each with its outcome as it is done."""
+        """Run tasks of one item; return each with its result as it is done."""
         due = iter(tasks)
         running: _Running = {}
         try:

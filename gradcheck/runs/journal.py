@@ -1,6 +1,6 @@
-"""A file that a run appends each outcome to, so that a run that was killed goes on where it was.
+"""A file that a run appends each result to, so that a run that was killed goes on where it was.
 
-The first line tells the plan, each further line one outcome, all of them JSON. A line is flushed before the next case
+The first line tells the plan, each further line one result, all of them JSON. A line is flushed before the next case
 is counted: the process may be killed at any moment. It is forced to the disk once a second: a power failure may cost
 that second.
 """
@@ -33,7 +33,7 @@ class JournalError(ValueError):
 
 
 class Journal:
-    """The outcomes on record of one plan. Use as a context manager, or close it.
+    """The results of one plan. Use as a context manager, or close it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Journal:
     Attributes
     ----------
     found : int
-        Outcomes that were on record when it was opened.
+        Results that the file held when it was opened.
     notes : list of str
         What had to be mended.
 
@@ -87,7 +87,7 @@ class Journal:
         self._file.close()
 
     def known(self, task: Task) -> bool:
-        """Whether the outcome of a task is on record.
+        """Whether the result of a task is stored.
 
         Raises
         ------
@@ -105,13 +105,13 @@ class Journal:
         return True
 
     def read(self, task: Task) -> Result:
-        """Return the outcome on record."""
+        """Return a stored result."""
         begin, _ = self._places[task.item, task.number]
         self._file.seek(begin)
         return result_from_dict(json.loads(self._file_line())["outcome"])
 
     def add(self, task: Task, result: Result) -> None:
-        """Append an outcome."""
+        """Append a result."""
         begin = self._file.seek(0, os.SEEK_END)
         case = fingerprint(task)
         self._write({"item": task.item, "task": task.number, "case": case, "outcome": result_to_dict(result)})

@@ -49,13 +49,13 @@ class Result:
 
 
 def lost(name: str, case: CaseId, check: str, sentence: str, reproduce: str) -> Result:
-    """Return the outcome of a case that did not come to an end by itself."""
+    """Return the result of a case that did not come to an end by itself."""
     failure = Failure(check, case, sentence, reproduce=reproduce)
     return Result(report=SubjectReport(name, case.kind, "error", failures=(failure,)), lost=True)
 
 
 def flooded(result: Result, case: CaseId, reproduce: str) -> Result:
-    """Return an outcome that is an error if the subject printed more than a case may."""
+    """Return a result that is an error if the subject printed more than a case may."""
     if result.printed <= MOST_PRINTED:
         return result
     sentence = f"the case printed {result.printed:,} characters, more than {MOST_PRINTED:,}"
@@ -64,7 +64,7 @@ def flooded(result: Result, case: CaseId, reproduce: str) -> Result:
 
 
 def shortened(result: Result) -> Result:
-    """Return an outcome whose sentences have an end, whatever text somebody's exceptions carry."""
+    """Return a result whose sentences have an end, whatever text somebody's exceptions carry."""
     report = result.report
     if all(len(failure.explanation) <= _LONGEST for failure in report.failures):
         return result
@@ -77,7 +77,7 @@ def _cut(text: str) -> str:
 
 
 def result_to_dict(result: Result) -> dict[str, Any]:
-    """Return an outcome as plain data."""
+    """Return a result as plain data."""
     return {
         "report": subject_to_dict(result.report),
         "names": sorted(result.names),
@@ -90,7 +90,7 @@ def result_to_dict(result: Result) -> dict[str, Any]:
 
 
 def result_from_dict(value: object, path: str = "$") -> Result:
-    """Return the outcome that plain data describe.
+    """Return the result that plain data describe.
 
     Raises
     ------
@@ -114,12 +114,12 @@ def result_from_dict(value: object, path: str = "$") -> Result:
 
 
 def result_to_json(result: Result) -> str:
-    """Return an outcome as one line of JSON."""
+    """Return a result as one line of JSON."""
     return json.dumps(result_to_dict(result), allow_nan=False)
 
 
 def result_from_json(text: str) -> Result:
-    """Return the outcome that JSON text holds.
+    """Return the result that JSON text holds.
 
     Raises
     ------

@@ -34,7 +34,7 @@ def serve(pipe: Connection, trace: str, limits: Quota) -> None:
     Parameters
     ----------
     pipe : Connection
-        Brings pickled tasks from the process that started this one; takes outcomes as JSON: what comes back from
+        Brings pickled tasks from the process that started this one; takes results as JSON: what comes back from
         somebody's code is data.
     trace : str
         A file for the stack of a process that crashes or hangs.

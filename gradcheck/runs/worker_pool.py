@@ -80,7 +80,7 @@ class WorkerPool:
         self.close()
 
     def run(self, item: Item, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:  # noqa: ARG002  # it is found
-        """Run tasks of one item; return each with its outcome as it is done."""
+        """Run tasks of one item; return each with its result as it is done."""
         due = iter(tasks)
         try:
             while True:
@@ -173,7 +173,7 @@ class _Worker:
         return task
 
     def look(self) -> Result | None:
-        """Return the outcome of the task, if there is one by now."""
+        """Return the result of the task, if there is one by now."""
         try:
             while self.pipe.poll():
                 message = self.pipe.recv_bytes()

@@ -45,7 +45,7 @@ def other_arrays(observation: Observation, primal: str) -> Iterator[Hypothesis]:
 
 
 def combinations(observation: Observation, primal: str, mutants: tuple[Mutant, ...]) -> Iterator[Hypothesis]:
-    """Yield every mistake of a catalogue together with the factor that is left over after it."""
+    """Yield every mutant of a catalogue together with the factor that is left over after it."""
     for one in catalogue(mutants):
         ratio = ratio_of(observation.answers[primal], one.prediction(observation, primal))
         if ratio is None or abs(ratio - 1) < _CLOSE or not one.tells(observation, primal):
