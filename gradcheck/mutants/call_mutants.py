@@ -155,12 +155,12 @@ def _restored_not(subject: Subject) -> Any:
     def vjp(primals: Arrays) -> tuple[Any, Pullback]:
         outputs, pullback = subject.vjp(primals)
 
-        def mutantn(cotangent: Any) -> Arrays:
+        def mistaken(cotangent: Any) -> Arrays:
             gradients = {name: np.array(gradient) for name, gradient in pullback(cotangent).items()}
             mapped(_doubled_in_place, cotangent)
             return gradients
 
-        return outputs, mutantn
+        return outputs, mistaken
 
     return vjp
 
@@ -181,13 +181,13 @@ def _updates_first(subject: Subject) -> Any:
     def vjp(primals: Arrays) -> tuple[Any, Pullback]:
         outputs, pullback = subject.vjp(primals)
 
-        def mutantn(cotangent: Any) -> Arrays:
+        def mistaken(cotangent: Any) -> Arrays:
             gradients = pullback(cotangent)
             name = list(primals)[-1]
             primals[name][...] -= 0.125 * np.asarray(gradients[name]) + 0.125
             return gradients
 
-        return outputs, mutantn
+        return outputs, mistaken
 
     return vjp
 
@@ -242,7 +242,7 @@ def _in_buffers(write: Callable[[str, Array, Arrays, Array], None]) -> _Make:
         def vjp(primals: Arrays) -> tuple[Any, Pullback]:
             outputs, pullback = subject.vjp(primals)
 
-            def mutantn(cotangent: Any) -> Arrays:
+            def mistaken(cotangent: Any) -> Arrays:
                 kept = buffers.held()
                 answer = pullback(cotangent)
                 added = buffers.added(answer, kept)
@@ -250,7 +250,7 @@ def _in_buffers(write: Callable[[str, Array, Arrays, Array], None]) -> _Make:
                     write(name, answer[name], kept, added[name])
                 return answer
 
-            return outputs, mutantn
+            return outputs, mistaken
 
         return vjp
 

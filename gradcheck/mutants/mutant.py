@@ -110,7 +110,7 @@ def planted(mutant: Mutant, subject: Subject, config: Any = None, primal: str | 
         if any(array.size == 0 for array in point.values()) or not mutant.applies(config, point):
             return outputs, pullback
 
-        def mutantn(cotangent: Any) -> Arrays:
+        def mistaken(cotangent: Any) -> Arrays:
             given, kept = copied(cotangent), buffers.held()
             answer = pullback(cotangent)
             right = buffers.added(answer, kept)
@@ -118,7 +118,7 @@ def planted(mutant: Mutant, subject: Subject, config: Any = None, primal: str | 
             changed = {name: cast(array, right[name]) for name, array in spoiled.items() if primal in (None, name)}
             return buffers.handed_out(answer, kept, changed)
 
-        return outputs, mutantn
+        return outputs, mistaken
 
     return replace(subject, vjp=vjp)
 

@@ -166,7 +166,7 @@ class _Seed:
             self.case.config, self.subject.primals, self.outputs, self.cotangent, self.right, self.subject.vjp
         )
 
-    def mutantn(self, mutant: Mutant) -> Arrays:
+    def mistaken(self, mutant: Mutant) -> Arrays:
         """Return the gradients that the mutant leads to here."""
         if not mutant.applies(self.case.config, self.primals):
             return {}
@@ -176,7 +176,7 @@ class _Seed:
     def changed(self, mutant: Mutant) -> list[str]:
         """Return the primals whose gradients the mutant changes here."""
         if mutant not in self._changed:
-            wrong = self.mutantn(mutant).items()
+            wrong = self.mistaken(mutant).items()
             names = [name for name, array in wrong if not _same(np.asarray(array), self.right[name], _SAME)]
             self._changed[mutant] = names
         return self._changed[mutant]

@@ -28,7 +28,7 @@ BEGUN = b"begun"
 _LATE = 0.95
 
 
-def serve(pipe: Connection, trace: str, limits: Quota) -> None:
+def serve(pipe: Connection, trace: str, quota: Quota) -> None:
     """Run tasks that come through a pipe, until there are no more or nobody is left to send any.
 
     Parameters
@@ -38,14 +38,14 @@ def serve(pipe: Connection, trace: str, limits: Quota) -> None:
         somebody's code is data.
     trace : str
         A file for the stack of a process that crashes or hangs.
-    limits : CaseLimits
+    quota : Quota
     """
     with open(trace, "w+b", buffering=0) as log:  # noqa: PTH123  # faulthandler writes to its descriptor
         _withdraw(log)
         with contextlib.suppress(EOFError, OSError):
             while True:
                 task = pickle.loads(pipe.recv_bytes())
-                pipe.send_bytes(_run(task, pipe, log, limits).encode())
+                pipe.send_bytes(_run(task, pipe, log, quota).encode())
 
 
 def _withdraw(log: BinaryIO) -> None:
@@ -72,7 +72,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _run(task: Task, pipe: Connection, log: BinaryIO, limits: Quota) -> str:
+def _run(task: Task, pipe: Connection, log: BinaryIO, quota: Quota) -> str:
     assert task.source is not None
     with _watched_output() as printed:
         try:
@@ -83,7 +83,7 @@ def _run(task: Task, pipe: Connection, log: BinaryIO, limits: Quota) -> str:
         log.seek(0)
         log.truncate()
         pipe.send_bytes(BEGUN)
-        with _limited(limits, log):
+        with _limited(quota, log):
             result = perform(item, task)
     left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
     result = replace(result, printed=printed.characters, threads=len(left))
@@ -96,15 +96,15 @@ def _not_found(task: Task, error: BaseException) -> Result:
 
 
 @contextlib.contextmanager
-def _limited(limits: Quota, log: BinaryIO) -> Iterator[None]:
-    if limits.seconds is not None:
-        faulthandler.dump_traceback_later(_LATE * limits.seconds, file=log)
-    if limits.memory is not None:
-        limit_memory(limits.memory)
+def _limited(quota: Quota, log: BinaryIO) -> Iterator[None]:
+    if quota.seconds is not None:
+        faulthandler.dump_traceback_later(_LATE * quota.seconds, file=log)
+    if quota.memory is not None:
+        limit_memory(quota.memory)
     try:
         yield
     finally:
-        if limits.memory is not None:
+        if quota.memory is not None:
             lift_memory_limit()
         faulthandler.cancel_dump_traceback_later()
 

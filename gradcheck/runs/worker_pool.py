@@ -40,7 +40,7 @@ class WorkerPool:
     Parameters
     ----------
     workers : int
-    limits : CaseLimits, optional
+    quota : Quota, optional
         What each case may take.
 
     Notes
@@ -55,7 +55,7 @@ class WorkerPool:
 
     Examples
     --------
-    >>> Pool(0)
+    >>> WorkerPool(0)
     Traceback (most recent call last):
         ...
     ValueError: expected at least one worker, got workers=0
@@ -63,11 +63,11 @@ class WorkerPool:
 
     needs_source = True
 
-    def __init__(self, workers: int = 1, limits: Quota | None = None) -> None:
+    def __init__(self, workers: int = 1, quota: Quota | None = None) -> None:
         if workers < 1:
             raise ValueError(f"expected at least one worker, got workers={workers!r}")
         self._size = workers
-        self._limits = limits or Quota()
+        self._quota = quota or Quota()
         self._folder = tempfile.TemporaryDirectory(prefix="gradcheck-")
         self._workers: list[_Worker] = []
         self._serves: Source | None = None
@@ -131,7 +131,7 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         self._started += 1
-        worker = _Worker(Path(self._folder.name) / f"{self._started}.txt", self._limits)
+        worker = _Worker(Path(self._folder.name) / f"{self._started}.txt", self._quota)
         self._workers.append(worker)
         return worker
 
@@ -147,12 +147,12 @@ class WorkerPool:
 class _Worker:
     """One worker process, the task it has, and the time by which it must be done."""
 
-    def __init__(self, trace: Path, limits: Quota) -> None:
+    def __init__(self, trace: Path, quota: Quota) -> None:
         self._trace = trace
-        self._limits = limits
+        self._quota = quota
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=serve, args=(theirs, str(trace), limits), daemon=True)
+        self._process: BaseProcess = context.Process(target=serve, args=(theirs, str(trace), quota), daemon=True)
         self._process.start()
         theirs.close()
         self.task: Task | None = None
@@ -180,7 +180,7 @@ class _Worker:
                 if message != BEGUN:
                     return result_from_json(message.decode())
                 self._began = True
-                seconds = self._limits.seconds
+                seconds = self._quota.seconds
                 self.deadline = float("inf") if seconds is None else time.monotonic() + seconds
         except (EOFError, OSError):
             return self._died()
@@ -205,7 +205,7 @@ class _Worker:
     def _late(self) -> Result:
         if not self._began:
             return self._lost("timeout", f"a worker could not find what to run within {_LOADING:g} s")
-        return self._lost("timeout", f"the case did not end within {self._limits.seconds:g} s{self._where()}")
+        return self._lost("timeout", f"the case did not end within {self._quota.seconds:g} s{self._where()}")
 
     def _died(self) -> Result:
         self._process.join(_LOOK)

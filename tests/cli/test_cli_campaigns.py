@@ -49,7 +49,7 @@ def test_a_hang_costs_its_case(command: Command, project: Path) -> None:
     assert len((project / "run.jsonl").read_text(encoding="utf-8").splitlines()) == 38
 
 
-def test_the_options_make_the_crew(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_options_make_the_executor(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
     def campaign(items, options, progress, **aside):
@@ -68,7 +68,7 @@ def test_the_options_make_the_crew(command: Command, monkeypatch: pytest.MonkeyP
     for text, expected in words.items():
         assert command("verify", "layers.py:right", *text.split())[0] == 0
         executor = seen.pop("executor")
-        assert (executor._size, executor._limits.seconds, executor._limits.memory) == expected
+        assert (executor._size, executor._quota.seconds, executor._quota.memory) == expected
         (source,) = seen.pop("sources")
         assert (source.target, source.index) == ("layers.py:right", 0)
         assert seen == {}

@@ -17,11 +17,11 @@ def spoiled(layer, primal, change):
     def vjp(primals):
         outputs, pullback = layer(primals)
 
-        def mutantn(cotangent):
+        def mistaken(cotangent):
             right = pullback(cotangent)
             return {**right, primal: change(primals, right, cotangent)}
 
-        return outputs, mutantn
+        return outputs, mistaken
 
     return vjp
 
@@ -187,13 +187,13 @@ def test_a_buffer_to_which_gradients_are_added_is_asked_afresh():
     def accumulating(primals):
         outputs, pullback = affine(primals)
 
-        def mutantn(g):
+        def mistaken(g):
             right = pullback(g)
             for name, array in held.items():
                 array += 2 * right[name]
             return {"x": right["x"], **held}
 
-        return outputs, mutantn
+        return outputs, mistaken
 
     subject = plain_subject(accumulating, SHAPES[affine], traits=[Trait("accumulates", ("w", "b"))])
     assert causes(subject) == {"w": "scale:2", "b": "scale:2"}

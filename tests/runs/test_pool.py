@@ -115,8 +115,8 @@ def test_sources_lead_back_to_the_items(layers: str) -> None:
     assert find_item(source_of(items[0])).name == items[0].name
 
 
-class LosingWitnesses(InProcess):
-    """A crew in which looking for a cause never comes to an end."""
+class LosingCauses(InProcess):
+    """An executor in which looking for a cause never comes to an end."""
 
     def run(self, item, tasks):
         for task, result in super().run(item, tasks):
@@ -126,9 +126,7 @@ class LosingWitnesses(InProcess):
 
 def test_a_failure_whose_cause_cannot_be_looked_for_is_told_without(layers: str) -> None:
     items, sources = load_with_sources([f"{layers}:steep"])
-    (known,), (found,) = (
-        run(items, OPTIONS, executor=executor()).subjects for executor in (InProcess, LosingWitnesses)
-    )
+    (known,), (found,) = (run(items, OPTIONS, executor=executor()).subjects for executor in (InProcess, LosingCauses))
     assert [failure.check for failure in found.failures] == [failure.check for failure in known.failures]
     assert found.failures[0].case == known.failures[0].case
     assert "diagnosis" in known.checks
