@@ -83,7 +83,7 @@ def check(
     ('failed', 'x', 2)
     """
     off = dict(require_reasons(without or {}))
-    settings = Settings(trials, exhaustive, contracts, without=off, pictures=pictures)
+    settings = Settings(trials=trials, exhaustive=exhaustive, contracts=contracts, without=off, pictures=pictures)
     _require_int("seed", seed, 0)
     _require_int("trials", trials, 1)
     if dtype is not None and dtype not in _DTYPES:

@@ -60,9 +60,9 @@ class Options:
     def settings(self) -> Settings:
         """How each case is checked."""
         return Settings(
-            self.trials,
-            self.exhaustive,
-            self.contracts,
+            trials=self.trials,
+            exhaustive=self.exhaustive,
+            contracts=self.contracts,
             without=self.without,
             groups=self.groups,
             pictures=self.pictures,

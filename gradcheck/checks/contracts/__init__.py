@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.contracts.agreement import AGREEMENT
 from gradcheck.checks.contracts.batches import ANY_RANK, BATCH_EXCHANGE, BATCH_ORDER, BATCH_SIZES, EMPTY_BATCH
 from gradcheck.checks.contracts.contract import Contract
-from gradcheck.checks.contracts.cotangents import LINEAR_IN_COTANGENT, ZERO_FOR_ZERO
+from gradcheck.checks.contracts.linearity import LINEAR_IN_COTANGENT, ZERO_FOR_ZERO
 from gradcheck.checks.contracts.memory import ALIAS, MUTATION, OVERWRITTEN, UNINITIALISED
 from gradcheck.checks.contracts.memory_layout import LAYOUT, READ_ONLY
 from gradcheck.checks.contracts.repeated_calls import (
@@ -22,7 +23,6 @@ from gradcheck.checks.contracts.repeated_calls import (
 from gradcheck.checks.contracts.session import Session
 from gradcheck.checks.contracts.value_form import FORM_OF_ANY_VALUES
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import FormError, SubjectRaisedError
 
 #: In the order in which they run: those first whose violation would show in all that follow.
 CONTRACTS: tuple[Contract, ...] = (
@@ -60,6 +60,8 @@ def check_contract(contract: Contract, session: Session) -> Iterator[Violation]:
         for violation in contract.check(session):
             if violation.adopt is not None:
                 session.probe.adopt(violation.adopt)
+            if violation.spoils_arguments:
+                session.probe.shield_arguments()
             yield violation
     except (FormError, SubjectRaisedError) as error:
-        yield Violation(f"where {contract.promise} is tried: {error}", getattr(error, "primal", None))
+        yield Violation(f"where {contract.promise} is tried: {error}", primal=getattr(error, "primal", None))

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gradcheck.checks.answers import flatten_outputs
 from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.session import Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import Probe, flatten_outputs
+from gradcheck.checks.probe import Probe
 
 
 def agreement(session: Session) -> Iterator[Violation]:
@@ -38,4 +39,9 @@ def _has_sibling(probe: Probe) -> bool:
     return probe.subject.sibling is not None
 
 
-AGREEMENT = Contract("agreement", "the outputs are those of a layer known to be right", agreement, _has_sibling)
+AGREEMENT = Contract(
+    name="agreement",
+    promise="the outputs are those of a layer known to be right",
+    check=agreement,
+    applies=_has_sibling,
+)

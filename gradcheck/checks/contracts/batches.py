@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError, flatten_outputs
 from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.session import Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError, flatten_outputs
+from gradcheck.checks.probe import Probe
 from gradcheck.numeric.space import Space
 from gradcheck.subject import Array, Trait
 
 _HOW_EMPTY = "declare gradcheck.Trait('fixed-batch') if the size of the batch cannot change"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Batch:
     """An answer as arrays: outputs, gradients of the batched primals, gradients of the others."""
 
@@ -41,7 +42,7 @@ def empty_batch(session: Session) -> Iterator[Violation]:
             yield Violation(
                 f"a batch of 0 has a gradient of {name!r} that is not zero but {value:.6g}: what an earlier call left "
                 f"shows",
-                name,
+                primal=name,
             )
     for k, (output, whole) in enumerate(zip(empty.outputs, _outputs(session), strict=True)):
         if output.shape != (0, *whole.shape[1:]):
@@ -60,9 +61,13 @@ def batch_exchange(session: Session) -> Iterator[Violation]:
         yield Violation(f"a part of the batch is not accepted: {error}; {_HOW_EMPTY}")
         return
     together = _Batch(
-        [np.concatenate([head, tail[::-1]]) for head, tail in zip(*(part.outputs for part in parts), strict=True)],
-        {name: np.concatenate([parts[0].batched[name], parts[1].batched[name][::-1]]) for name in parts[0].batched},
-        {name: np.sum([part.shared[name] for part in parts], axis=0) for name in parts[0].shared},
+        outputs=[
+            np.concatenate([head, tail[::-1]]) for head, tail in zip(*(part.outputs for part in parts), strict=True)
+        ],
+        batched={
+            name: np.concatenate([parts[0].batched[name], parts[1].batched[name][::-1]]) for name in parts[0].batched
+        },
+        shared={name: np.sum([part.shared[name] for part in parts], axis=0) for name in parts[0].shared},
     )
     found = _compare(session, together)
     if found is not None:
@@ -78,9 +83,9 @@ def batch_order(session: Session) -> Iterator[Violation]:
     """Samples in another order have outputs and gradients in that order."""
     turned = _ask(session, lambda array: np.ascontiguousarray(array[::-1]))
     back = _Batch(
-        [output[::-1] for output in turned.outputs],
-        {name: gradient[::-1] for name, gradient in turned.batched.items()},
-        turned.shared,
+        outputs=[output[::-1] for output in turned.outputs],
+        batched={name: gradient[::-1] for name, gradient in turned.batched.items()},
+        shared=turned.shared,
     )
     found = _compare(session, back)
     if found is not None:
@@ -154,9 +159,9 @@ def _ask(session: Session, take: Callable[[Array], Array]) -> _Batch:
             raise FormError("shape", f"expected an output of shape {cotangent.shape}, got shape={np.shape(output)}")
     gradients = linearization.pull(cotangents if linearization.form.is_tuple else cotangents[0])
     return _Batch(
-        [np.array(array) for array in _arrays(linearization.returned)],
-        {name: np.array(gradients[name]) for name in names},
-        {name: np.array(gradient) for name, gradient in gradients.items() if name not in names},
+        outputs=[np.array(array) for array in _arrays(linearization.returned)],
+        batched={name: np.array(gradients[name]) for name in names},
+        shared={name: np.array(gradient) for name, gradient in gradients.items() if name not in names},
     )
 
 
@@ -209,8 +214,18 @@ def _is_of_any_rank(probe: Probe) -> bool:
     return bool(ranks) and min(ranks) >= 2 and not probe.is_limited("stochastic")
 
 
-EMPTY_BATCH = Contract("empty-batch", "a batch may have no samples", empty_batch, _may_be_empty)
-BATCH_EXCHANGE = Contract("batch-exchange", "a batch is the sum of its parts", batch_exchange, _may_be_split)
-BATCH_ORDER = Contract("batch-order", "the order of samples does not matter", batch_order, _is_normalised)
-BATCH_SIZES = Contract("batch-sizes", "a smaller batch leaves no trace", batch_sizes, _is_normalised)
-ANY_RANK = Contract("any-rank", "leading axes may be arranged otherwise", any_rank, _is_of_any_rank)
+EMPTY_BATCH = Contract(
+    name="empty-batch", promise="a batch may have no samples", check=empty_batch, applies=_may_be_empty
+)
+BATCH_EXCHANGE = Contract(
+    name="batch-exchange", promise="a batch is the sum of its parts", check=batch_exchange, applies=_may_be_split
+)
+BATCH_ORDER = Contract(
+    name="batch-order", promise="the order of samples does not matter", check=batch_order, applies=_is_normalised
+)
+BATCH_SIZES = Contract(
+    name="batch-sizes", promise="a smaller batch leaves no trace", check=batch_sizes, applies=_is_normalised
+)
+ANY_RANK = Contract(
+    name="any-rank", promise="leading axes may be arranged otherwise", check=any_rank, applies=_is_of_any_rank
+)

@@ -18,7 +18,7 @@ def always(probe: Probe) -> bool:  # noqa: ARG001 - the condition of a contract 
     return True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """A promise that subjects make, and the check of it.
 

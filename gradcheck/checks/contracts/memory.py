@@ -22,10 +22,8 @@ _SHARING_WORK = 100_000
 
 def mutation(session: Session) -> Iterator[Violation]:
     """Primals, cotangents, outputs and constants are as they were after the forward and after the pullback."""
-    violations = list(_changes(session))
-    if violations:
-        session.probe.shields_arguments = True
-    yield from violations
+    for violation in list(_changes(session)):
+        yield replace(violation, spoils_arguments=True)
 
 
 def _changes(session: Session) -> Iterator[Violation]:
@@ -95,7 +93,7 @@ def _sharing(what: str, primal: str | None, array: Array, known: Mapping[str, Ar
             yield Violation(
                 f"{what} shares memory with {other}: writing into one changes the other; return a copy, or, if "
                 f"callers never write into results, declare gradcheck.{Trait('returns-views')}",
-                primal,
+                primal=primal,
             )
             return
 
@@ -139,8 +137,8 @@ def find_unwritten(probe: Probe, cotangent: Vector) -> Violation | None:
         return Violation(
             f"{count} of {part.size} entries of {array} are never written, the first at {list(index)}: they show what "
             f"their memory held before; np.zeros in the place of np.empty, or a loop to the end, mends it",
-            name if what == "gradient" else None,
-            index if what == "gradient" else None,
+            primal=name if what == "gradient" else None,
+            index=index if what == "gradient" else None,
             wrong_entries=count,
             entries=part.size,
             ends_contracts=True,
@@ -169,7 +167,7 @@ def overwritten(session: Session) -> Iterator[Violation]:
             yield Violation(
                 f"the gradient of {name!r} that one call returned was overwritten by a later call; return a new "
                 f"array, or declare gradcheck.Trait('overwrites', ({name!r},))",
-                name,
+                primal=name,
             )
     outputs = dict(zip(_named("output", session.linearization.returned), _split(session), strict=True))
     for name, array in _named("output", session.linearization.returned).items():
@@ -195,7 +193,7 @@ def _promises_own_memory(probe: Probe) -> bool:
     return not probe.is_limited("returns-views")
 
 
-MUTATION = Contract("mutation", "nothing is changed that belongs to others", mutation)
-ALIAS = Contract("alias", "results share no memory", alias, _promises_own_memory)
-UNINITIALISED = Contract("uninitialised", "every entry is written", uninitialised)
-OVERWRITTEN = Contract("overwritten", "results stay as they were returned", overwritten)
+MUTATION = Contract(name="mutation", promise="nothing is changed that belongs to others", check=mutation)
+ALIAS = Contract(name="alias", promise="results share no memory", check=alias, applies=_promises_own_memory)
+UNINITIALISED = Contract(name="uninitialised", promise="every entry is written", check=uninitialised)
+OVERWRITTEN = Contract(name="overwritten", promise="results stay as they were returned", check=overwritten)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.session import Answer, Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
+from gradcheck.checks.probe import Probe
 from gradcheck.numeric.array_layouts import (
     LAYOUTS,
     Layout,
@@ -100,10 +101,10 @@ def accepts_read_only(session: Session) -> Iterator[Violation]:
     refused = [name for name in _receivers(session) if isinstance(_tell(session, {name: read_only}), str)]
     if refused:
         reason = _tell(session, {refused[0]: read_only})
-        session.probe.shields_arguments = True
         yield Violation(
             f"with {_who(refused)} that cannot be written to, although nothing is written: {reason}; views and "
-            f"constants are such arrays"
+            f"constants are such arrays",
+            spoils_arguments=True,
         )
 
 
@@ -136,7 +137,7 @@ def _ask(
     change = changes.get(_COTANGENT, keep)
     given: Any = linearization.form.cotangent(session.cotangent)
     weights = tuple(finish(change(one)) for one in given) if isinstance(given, tuple) else finish(change(given))
-    return Answer(outputs, session.space.join(linearization.pull(weights)))
+    return Answer(outputs=outputs, gradient=session.space.join(linearization.pull(weights)))
 
 
 def _who(receivers: list[str]) -> str:
@@ -158,5 +159,7 @@ def _leaves_arguments(probe: Probe) -> bool:
     return not probe.shields_arguments
 
 
-LAYOUT = Contract("layout", "memory layout does not matter", layout)
-READ_ONLY = Contract("read-only", "read-only arrays are accepted", accepts_read_only, _leaves_arguments)
+LAYOUT = Contract(name="layout", promise="memory layout does not matter", check=layout)
+READ_ONLY = Contract(
+    name="read-only", promise="read-only arrays are accepted", check=accepts_read_only, applies=_leaves_arguments
+)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gradcheck.checks.answers import SubjectRaisedError, flatten_outputs
 from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.session import Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import Probe, SubjectRaisedError, flatten_outputs, seeded_globally
+from gradcheck.checks.probe import Probe, seeded_globally
 from gradcheck.numeric.precision import SINGLE
 from gradcheck.numeric.space import Space, Vector
 from gradcheck.subject import Trait
@@ -27,15 +28,14 @@ def accumulates(session: Session) -> Iterator[Violation]:
     if added:
         trait = Trait("accumulates", added)
         names = ", ".join(map(repr, added))
-        session.probe.adopt(trait)
-        session.forget()
+        session.adopt(trait)
         # Where copies are returned, what they were made of cannot be set to zero.
         later = session.linearization.pullback(session.cotangent)
         cleared = session.mismatch(session.space, later, session.first.gradient) is None
         yield Violation(
             f"a second pullback adds its gradient of {names} to what the first one left; set it to zero in each "
             f"pullback, or, if the caller is meant to, declare gradcheck.{trait}",
-            added[0],
+            primal=added[0],
             ends_contracts=not cleared,
             ends_check=not cleared,
         )
@@ -74,7 +74,7 @@ def rebound(session: Session) -> Iterator[Violation]:
             yield Violation(
                 f"the gradient of {name!r} is declared to stay in one array, but a second pullback returns a new one: "
                 f"who holds the old one does not see it; write into it",
-                name,
+                primal=name,
             )
 
 
@@ -123,8 +123,8 @@ def _spread(session: Session, who: str, space: Space, draws: list[Vector], how: 
     return Violation(
         f"{who} is not deterministic: with equal arguments {np.count_nonzero(width[part.slice])} of {part.size} "
         f"entries of {about} change from call to call, by up to {width[position]:.2g}{share}{how}",
-        name if space is session.space else None,
-        index if space is session.space else None,
+        primal=name if space is session.space else None,
+        index=index if space is session.space else None,
         wrong_entries=int(np.count_nonzero(width[part.slice])),
         entries=part.size,
         ends_contracts=True,
@@ -250,12 +250,28 @@ def _has_other_mode(probe: Probe) -> bool:
     return probe.subject.other_mode is not None and not probe.is_limited("last-forward-only")
 
 
-ACCUMULATES = Contract("accumulates", "gradients are added to arrays where declared, else never", accumulates)
-REBOUND = Contract("rebound", "gradients stay in the same arrays where declared", rebound, _has_lasting_arrays)
-PULLBACK_TWICE = Contract(
-    "pullback-twice", "a second pullback answers like the first", pullback_twice, _promises_two_pullbacks
+ACCUMULATES = Contract(
+    name="accumulates", promise="gradients are added to arrays where declared, else never", check=accumulates
 )
-DETERMINISTIC = Contract("deterministic", "equal arguments give equal results", deterministic)
-FORWARD_AGREES = Contract("forward-agrees", "forward and vjp return the same outputs", forward_agrees, _has_forward)
-CALL_ORDER = Contract("call-order", "forwards and pullbacks may interleave", call_order, _keeps_forwards_apart)
-OTHER_MODE = Contract("other-mode", "the other mode leaves no trace", other_mode, _has_other_mode)
+REBOUND = Contract(
+    name="rebound",
+    promise="gradients stay in the same arrays where declared",
+    check=rebound,
+    applies=_has_lasting_arrays,
+)
+PULLBACK_TWICE = Contract(
+    name="pullback-twice",
+    promise="a second pullback answers like the first",
+    check=pullback_twice,
+    applies=_promises_two_pullbacks,
+)
+DETERMINISTIC = Contract(name="deterministic", promise="equal arguments give equal results", check=deterministic)
+FORWARD_AGREES = Contract(
+    name="forward-agrees", promise="forward and vjp return the same outputs", check=forward_agrees, applies=_has_forward
+)
+CALL_ORDER = Contract(
+    name="call-order", promise="forwards and pullbacks may interleave", check=call_order, applies=_keeps_forwards_apart
+)
+OTHER_MODE = Contract(
+    name="other-mode", promise="the other mode leaves no trace", check=other_mode, applies=_has_other_mode
+)
