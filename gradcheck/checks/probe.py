@@ -245,14 +245,15 @@ class Probe:
             return pullback(cotangents)
 
     def forward(self, primals: Mapping[str, Array]) -> Any:
-        """Call the forward alone."""
+        """Call the forward alone, or the first half of ``vjp`` where there is none."""
         if self.shields_arguments:
             primals = _copies(primals)
-        if self.subject.forward is None:
-            return self.call_vjp(primals)[0]
+        forward = self.subject.forward
+        function: Callable[[Mapping[str, Array]], Any] = self.subject.vjp if forward is None else forward
         self.forwards += 1
-        with self._seeded(), _telling("forward"):
-            return self.subject.forward(primals)
+        with self._seeded(), _telling("vjp" if forward is None else "forward"):
+            result = function(primals)
+        return result[0] if forward is None else result
 
     def forward_in_other_mode(self, primals: Mapping[str, Array]) -> Any:
         """Call the forward of the subject's other mode."""
