@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gradcheck.checks.escalation import Examination
@@ -39,27 +39,17 @@ class GradientEvidence:
     resolution: float | None = None
     judged: Mapping[str, float] = field(default_factory=dict)
 
-    def plus(
-        self,
-        *,
-        wrong: Iterable[WrongGradient] = (),
-        disagreements: Iterable[Examination] = (),
-        kinks: Iterable[KinkVerdict] = (),
-        unclear: Iterable[str] = (),
-        vacuous: Iterable[str] = (),
-        resolution: float | None = None,
-        judged: Mapping[str, float] | None = None,
-    ) -> GradientEvidence:
-        """Return this evidence with more; shares judged take the place of those known before."""
-        resolutions = [known for known in (self.resolution, resolution) if known is not None]
+    def __add__(self, more: GradientEvidence) -> GradientEvidence:
+        """Return what was found before and after; shares judged take the place of those known before."""
+        resolutions = [known for known in (self.resolution, more.resolution) if known is not None]
         return GradientEvidence(
-            wrong=(*self.wrong, *wrong),
-            disagreements=(*self.disagreements, *disagreements),
-            kinks=(*self.kinks, *kinks),
-            unclear=(*self.unclear, *unclear),
-            vacuous=tuple(dict.fromkeys((*self.vacuous, *vacuous))),
+            wrong=self.wrong + more.wrong,
+            disagreements=self.disagreements + more.disagreements,
+            kinks=self.kinks + more.kinks,
+            unclear=self.unclear + more.unclear,
+            vacuous=tuple(dict.fromkeys(self.vacuous + more.vacuous)),
             resolution=max(resolutions, default=None),
-            judged={**self.judged, **(judged or {})},
+            judged={**self.judged, **more.judged},
         )
 
     @property

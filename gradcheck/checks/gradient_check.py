@@ -47,9 +47,9 @@ def check_gradient(
     for names in screened.suspects:
         evidence, wrong = _judge_closely(setting, names, evidence)
         if wrong is not None:
-            evidence = _blame(setting, wrong, evidence, take_apart)
+            evidence += _blame(setting, wrong, take_apart)
     if exhaustive and not evidence.is_wrong:
-        evidence = evidence.plus(wrong=compare_every_entry(setting))
+        evidence += GradientEvidence(wrong=tuple(compare_every_entry(setting)))
     return evidence
 
 
@@ -61,15 +61,15 @@ def _judge_closely(
     if found.state == "wrong":
         return evidence, found
     judged = found.judged if found.state == "right" else 0.0
-    evidence = evidence.plus(
+    evidence += GradientEvidence(
         judged={name: min(evidence.judged[name], judged) for name in names},
         resolution=_resolution(setting, names, found),
     )
     if found.judged < 1.0:
         return _judge_rough(setting, names, found, evidence)
     if found.state == "unknown":
-        return evidence.plus(unclear=[_too_noisy(found, names)]), None
-    return evidence.plus(vacuous=_zero(setting, names, found)), None
+        return evidence + GradientEvidence(unclear=(_too_noisy(found, names),)), None
+    return evidence + GradientEvidence(vacuous=_zero(setting, names, found)), None
 
 
 def _judge_rough(
@@ -79,7 +79,7 @@ def _judge_rough(
     kinked = found.slopes.at_point
     if kinked.any():
         verdict = judge_kinks(setting, kinked)
-        evidence = evidence.plus(kinks=[verdict])
+        evidence += GradientEvidence(kinks=(verdict,))
         if verdict.faults:
             return evidence, None
     together = setting.restricted(setting.uniform_tangent(), names)
@@ -95,10 +95,10 @@ def _judge_rough(
     if not unseen or evidence.settles_kinks:
         return evidence, None
     if found.slopes.smooth.any():
-        return evidence.plus(unclear=[_too_noisy(found, unseen)]), None
+        return evidence + GradientEvidence(unclear=(_too_noisy(found, unseen),)), None
     listed = ", ".join(map(repr, unseen))
     met = f"every difference with respect to {listed} met a kink or a tie; other values of the primals would help"
-    return evidence.plus(unclear=[met]), None
+    return evidence + GradientEvidence(unclear=(met,)), None
 
 
 def _judge_alone(
@@ -115,7 +115,7 @@ def _judge_alone(
         if found.state == "wrong":
             return evidence, found
         if found.state == "right":
-            evidence = evidence.plus(
+            evidence += GradientEvidence(
                 judged={name: max(evidence.judged[name], found.judged * share)},
                 resolution=_resolution(setting, (name,), found),
             )
@@ -124,27 +124,27 @@ def _judge_alone(
     return evidence, None
 
 
-def _blame(setting: Setting, found: Examination, evidence: GradientEvidence, take_apart: bool) -> GradientEvidence:
-    """Keep which primals are wrong by themselves, where an examination says that some are."""
+def _blame(setting: Setting, found: Examination, take_apart: bool) -> GradientEvidence:
+    """Return which primals are wrong by themselves, where an examination says that some are."""
     # Rounding hides kinks in low precision, whose conventions may add up: a single entry must be wrong by itself.
     by_entry = setting.function.precision is not DOUBLE
     parts = wrong_parts(setting, found)
     if not (take_apart or by_entry):
         _, alone = next(parts, (None, None))
         if alone is not None:
-            return evidence.plus(disagreements=[alone])
+            return GradientEvidence(disagreements=(alone,))
     wrong = []
     for part, alone in list(parts):
         one = localize(setting, part, alone)
         if one.index is not None or not by_entry:
             wrong.append(one)
     if wrong:
-        return evidence.plus(wrong=wrong)
-    return evidence.plus(
-        unclear=[
+        return GradientEvidence(wrong=tuple(wrong))
+    return GradientEvidence(
+        unclear=(
             "the gradient along a random tangent is off by more than its error bar, but no primal (or, in low "
-            "precision, no entry) alone is; float64 would help"
-        ]
+            "precision, no entry) alone is; float64 would help",
+        )
     )
 
 
@@ -158,11 +158,11 @@ def _resolution(setting: Setting, names: tuple[str, ...], found: Examination) ->
     return resolution if resolution > 0 else None
 
 
-def _zero(setting: Setting, names: tuple[str, ...], found: Examination) -> list[str]:
+def _zero(setting: Setting, names: tuple[str, ...], found: Examination) -> tuple[str, ...]:
     """Return the primals whose gradient is zero where the forward does not move either."""
     if found.scale != 0.0:
-        return []
-    return [name for name in names if not found.gradient[setting.space.part(name).slice].any()]
+        return ()
+    return tuple(name for name in names if not found.gradient[setting.space.part(name).slice].any())
 
 
 def _too_noisy(found: Examination, names: tuple[str, ...]) -> str:

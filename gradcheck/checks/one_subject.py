@@ -1,4 +1,4 @@
-"""One subject checked at its point: the stages run, and what is known after them becomes a report."""
+"""Check one subject at its point: run the stages, and make a report of what is known after them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_subject(
     shown = without if settings.contracts else {}
     settings = dataclasses.replace(settings, contracts=settings.contracts and BESIDE not in without)
     case = case or CaseId(None, {name: array.shape for name, array in subject.primals.items()}, None, seed)
-    # Without contracts nothing looks for changes in place: arrays are lent, and copied only for who needs that.
+    # Without contracts nothing looks for changes in place: arrays are lent, and copied only where that fails.
     for lends_arguments in (False,) if settings.contracts else (True, False):
         probe = Probe(subject, lends_arguments=lends_arguments)
         unjudged = GradientEvidence(judged=dict.fromkeys(subject.primals, 0.0))

@@ -1,4 +1,4 @@
-"""A subject under check: its calls counted, its answers turned into vectors, its limits seen to."""
+"""A subject under check: counts its calls, turns its answers into vectors, works around its declared limits."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Linearization:
     def pull(self, cotangents: Any, *, keep_buffers: bool = False) -> dict[str, Array]:
         """Return the very arrays that the subject returns as gradients, checked for form (not for being finite).
 
-        What a subject does not promise is seen to: a pullback that belongs to the last forward, or to one pullback
+        Works around what a subject does not promise: a pullback that belongs to the last forward, or to one pullback
         alone, gets a new forward where it needs one, and the arrays to which gradients are added are set to zero.
 
         Parameters
@@ -235,13 +235,13 @@ class Probe:
     def call_vjp(self, arguments: Mapping[str, Array]) -> Any:
         """Call ``vjp`` and return what it returns."""
         self.forwards += 1
-        with self._seeded(), _telling("vjp"):
+        with self._seeded(), _reporting_errors("vjp"):
             return self.subject.vjp(arguments)
 
     def call_pullback(self, pullback: Callable[[Any], Any], cotangents: Any) -> Any:
         """Call a pullback and return what it returns."""
         self.pullbacks += 1
-        with _telling("pullback"):
+        with _reporting_errors("pullback"):
             return pullback(cotangents)
 
     def forward(self, primals: Mapping[str, Array]) -> Any:
@@ -251,7 +251,7 @@ class Probe:
         forward = self.subject.forward
         function: Callable[[Mapping[str, Array]], Any] = self.subject.vjp if forward is None else forward
         self.forwards += 1
-        with self._seeded(), _telling("vjp" if forward is None else "forward"):
+        with self._seeded(), _reporting_errors("vjp" if forward is None else "forward"):
             result = function(primals)
         return result[0] if forward is None else result
 
@@ -259,7 +259,7 @@ class Probe:
         """Call the forward of the subject's other mode."""
         assert self.subject.other_mode is not None
         self.forwards += 1
-        with self._seeded(), _telling("other_mode"):
+        with self._seeded(), _reporting_errors("other_mode"):
             return self.subject.other_mode(primals)
 
     def _seeded(self) -> AbstractContextManager[None]:
@@ -328,8 +328,8 @@ def seeded_globally() -> Iterator[None]:
 
 
 @contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """Say what the subject's own code raises inside, and where."""
+def _reporting_errors(what: str) -> Iterator[None]:
+    """Raise what the subject's own code raises inside as `SubjectRaisedError`, with the place."""
     try:
         yield
     except Exception as error:

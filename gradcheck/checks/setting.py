@@ -1,4 +1,4 @@
-"""Everything that the stages of one gradient check share: the subject, its linearization, the numeric forward."""
+"""What all checks of a gradient at one point share: the subject, its linearization, the numeric forward."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gradcheck.numeric.space import Space, Vector, norm, rms
 
 #: Evaluations of the pullback from which the rounding of the analytic side is measured.
 _SPREAD_DRAWS = 6
-#: The same before anything is blamed on them: of few draws the spread may be small by chance.
+#: The same before a failure is reported: the spread of few draws may be small by chance.
 _CAREFUL_DRAWS = 30
 #: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
 ENTRY_ROUNDINGS = 8.0

@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck.checks.answers import FormError
 from gradcheck.checks.check_laws import check_law, holds_here
 from gradcheck.checks.contracts import CONTRACTS, check_contract
-from gradcheck.checks.contracts.agreement import AGREEMENT
+from gradcheck.checks.contracts.agreement import agreement
 from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.memory import find_unwritten
 from gradcheck.checks.contracts.session import Session
@@ -90,7 +90,7 @@ class Settings:
 
     def reports(self, contract: Contract) -> bool:
         """Whether the group of a contract is run."""
-        return ("forward" if contract is AGREEMENT else "contracts") in self.groups
+        return ("forward" if contract is agreement else "contracts") in self.groups
 
     def needs(self, contract: Contract) -> bool:
         """Whether a contract is run: for itself, or for what follows."""
@@ -146,8 +146,8 @@ class Known:
         return "gradient" in self.settings.groups
 
     @property
-    def is_precision_told(self) -> bool:
-        """Whether a failure says already that the subject computes in a lower precision."""
+    def reports_low_precision(self) -> bool:
+        """Whether a failure already says that the subject computes in a lower precision."""
         return any(failure.check == "precision" for failure in self.failures)
 
     def is_due(self, check: str) -> bool:
@@ -207,7 +207,7 @@ def pull_back(known: Known) -> Known:
 
 
 def check_contracts(known: Known) -> Known:
-    """Check the contracts, and tell what can be asked after that."""
+    """Check the contracts, until one is broken after which the others would tell nothing."""
     session, settings = known.session, known.settings
     if session is None:
         return known
@@ -249,7 +249,7 @@ def compare_gradient(known: Known) -> Known:
 
 
 def obey_law(known: Known, law: Law) -> Known:
-    """Check a law; one that a wrong gradient breaks is told beside it, not as a fault of its own."""
+    """Check a law; where a wrong gradient breaks it, that is a note beside the gradient, no failure of its own."""
     check, session = f"law:{law.name}", known.session
     if session is None or "laws" not in known.settings.groups or not holds_here(law, session):
         return known
@@ -268,7 +268,7 @@ def compare_exactly(known: Known) -> Known:
     """Compare with exact differences where the forward is linear, if the gradient is right as far as others see."""
     setting = known.setting
     in_double = setting.function.precision is DOUBLE and setting.probe.analytic_precision is DOUBLE
-    if not _looks_further(known, "linear") or known.is_precision_told or not in_double:
+    if not _looks_further(known, "linear") or known.reports_low_precision or not in_double:
         return known
     with known.probe.counting("linear"):
         tests = list(exact_tests(setting.balanced()))
@@ -286,9 +286,9 @@ def compare_at_second_point(known: Known) -> Known:
 
 
 def look_for_low_precision(known: Known) -> Known:
-    """Tell of a forward that computes in a lower precision than it promises."""
+    """Report a forward that computes in a lower precision than it promises."""
     lower = precision_failure(known.setting, known.case) if known.compares else None
-    return known if lower is None or known.is_precision_told else known.plus([lower])
+    return known if lower is None or known.reports_low_precision else known.plus([lower])
 
 
 def _looks_further(known: Known, check: str) -> bool:

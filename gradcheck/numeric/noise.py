@@ -24,7 +24,7 @@ _STRAIGHT_IN_SINGLE = 0.02
 #: Half-way between two precisions some arguments of many cross a rounding boundary of the lower one.
 _STANDING_SHARE_BETWEEN = 0.5
 
-#: The move by which the sensitivity of outputs is told: larger than the roundoff of any lower precision but float16.
+#: The move that shows how sensitive outputs are: larger than the roundoff of any lower precision but float16.
 _RELATIVE = 2.0**-20
 #: Noise of so many times the rounding that its sensitivity explains is that of a lower precision.
 _MANY = 2.0**10

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.checks.answers import FormError, SubjectRaisedError, flatten_outputs
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import Probe
@@ -29,6 +29,36 @@ class _Batch:
     shared: dict[str, Array]
 
 
+def _batched(probe: Probe) -> tuple[str, ...]:
+    return probe.limited("batch-separable") or probe.limited("batch-normalising")
+
+
+def _has_batch(probe: Probe, least: int) -> bool:
+    """Whether axis 0 of every batched primal counts at least so many samples, which may be chosen freely."""
+    spaces: list[Space] = [probe.space]
+    sizes = {part.shape[0] if part.shape else 0 for space in spaces for part in space if part.name in _batched(probe)}
+    free = not probe.is_limited("fixed-batch") and not probe.is_limited("stochastic")
+    return free and len(sizes) == 1 and min(sizes) >= least
+
+
+def _may_be_empty(probe: Probe) -> bool:
+    return probe.is_limited("batch-separable") and _has_batch(probe, 1)
+
+
+def _may_be_split(probe: Probe) -> bool:
+    return probe.is_limited("batch-separable") and _has_batch(probe, 2)
+
+
+def _is_normalised(probe: Probe) -> bool:
+    return probe.is_limited("batch-normalising") and _has_batch(probe, 3)
+
+
+def _is_of_any_rank(probe: Probe) -> bool:
+    ranks = [len(part.shape) for part in probe.space if part.name in probe.limited("any-rank")]
+    return bool(ranks) and min(ranks) >= 2 and not probe.is_limited("stochastic")
+
+
+@contract("empty-batch", "a batch may have no samples", applies=_may_be_empty)
 def empty_batch(session: Session) -> Iterator[Violation]:
     """A batch of no samples has outputs without samples, and gradients of zero for what its samples share."""
     try:
@@ -49,6 +79,7 @@ def empty_batch(session: Session) -> Iterator[Violation]:
             yield Violation(f"a batch of 0 has output {k} of shape {output.shape}, expected {(0, *whole.shape[1:])}")
 
 
+@contract("batch-exchange", "a batch is the sum of its parts", applies=_may_be_split)
 def batch_exchange(session: Session) -> Iterator[Violation]:
     """A batch is its first sample and the others: outputs and gradients of samples side by side, shared ones summed.
 
@@ -79,6 +110,7 @@ def batch_exchange(session: Session) -> Iterator[Violation]:
         )
 
 
+@contract("batch-order", "the order of samples does not matter", applies=_is_normalised)
 def batch_order(session: Session) -> Iterator[Violation]:
     """Samples in another order have outputs and gradients in that order."""
     turned = _ask(session, lambda array: np.ascontiguousarray(array[::-1]))
@@ -96,6 +128,7 @@ def batch_order(session: Session) -> Iterator[Violation]:
         )
 
 
+@contract("batch-sizes", "a smaller batch leaves no trace", applies=_is_normalised)
 def batch_sizes(session: Session) -> Iterator[Violation]:
     """After a smaller batch, the batch has the answer that it had before."""
     try:
@@ -111,6 +144,7 @@ def batch_sizes(session: Session) -> Iterator[Violation]:
         )
 
 
+@contract("any-rank", "leading axes may be arranged otherwise", applies=_is_of_any_rank)
 def any_rank(session: Session) -> Iterator[Violation]:
     """Items arranged along other axes have the same outputs and gradients."""
     names = session.probe.limited("any-rank")
@@ -130,9 +164,7 @@ def any_rank(session: Session) -> Iterator[Violation]:
         yield Violation(f"with the leading axes of {', '.join(names)} arranged otherwise: {error}")
         return
     outputs = flatten_outputs(linearization.returned)
-    found = session.mismatch(
-        session.form, outputs, session.first.outputs, lambda draws: session.rounding(draws).outputs
-    )
+    found = session.compare_outputs(outputs)
     found = found or session.compare_gradients(linearization.space.join(gradients))
     if found is not None:
         yield session.violation(
@@ -167,9 +199,7 @@ def _ask(session: Session, take: Callable[[Array], Array]) -> _Batch:
 
 def _compare(session: Session, batch: _Batch) -> Mismatch | None:
     outputs = np.concatenate([output.reshape(-1) for output in batch.outputs]).astype(np.float64)
-    found = session.mismatch(
-        session.form, outputs, session.first.outputs, lambda draws: session.rounding(draws).outputs
-    )
+    found = session.compare_outputs(outputs)
     return found or session.compare_gradients(session.space.join({**batch.batched, **batch.shared}))
 
 
@@ -183,49 +213,3 @@ def _outputs(session: Session) -> list[Array]:
 
 def _arrays(outputs: Any) -> tuple[Array, ...]:
     return outputs if isinstance(outputs, tuple) else (outputs,)
-
-
-def _batched(probe: Probe) -> tuple[str, ...]:
-    return probe.limited("batch-separable") or probe.limited("batch-normalising")
-
-
-def _has_batch(probe: Probe, least: int) -> bool:
-    """Whether axis 0 of every batched primal counts at least so many samples, which may be chosen freely."""
-    spaces: list[Space] = [probe.space]
-    sizes = {part.shape[0] if part.shape else 0 for space in spaces for part in space if part.name in _batched(probe)}
-    free = not probe.is_limited("fixed-batch") and not probe.is_limited("stochastic")
-    return free and len(sizes) == 1 and min(sizes) >= least
-
-
-def _may_be_empty(probe: Probe) -> bool:
-    return probe.is_limited("batch-separable") and _has_batch(probe, 1)
-
-
-def _may_be_split(probe: Probe) -> bool:
-    return probe.is_limited("batch-separable") and _has_batch(probe, 2)
-
-
-def _is_normalised(probe: Probe) -> bool:
-    return probe.is_limited("batch-normalising") and _has_batch(probe, 3)
-
-
-def _is_of_any_rank(probe: Probe) -> bool:
-    ranks = [len(part.shape) for part in probe.space if part.name in probe.limited("any-rank")]
-    return bool(ranks) and min(ranks) >= 2 and not probe.is_limited("stochastic")
-
-
-EMPTY_BATCH = Contract(
-    name="empty-batch", promise="a batch may have no samples", check=empty_batch, applies=_may_be_empty
-)
-BATCH_EXCHANGE = Contract(
-    name="batch-exchange", promise="a batch is the sum of its parts", check=batch_exchange, applies=_may_be_split
-)
-BATCH_ORDER = Contract(
-    name="batch-order", promise="the order of samples does not matter", check=batch_order, applies=_is_normalised
-)
-BATCH_SIZES = Contract(
-    name="batch-sizes", promise="a smaller batch leaves no trace", check=batch_sizes, applies=_is_normalised
-)
-ANY_RANK = Contract(
-    name="any-rank", promise="leading axes may be arranged otherwise", check=any_rank, applies=_is_of_any_rank
-)

@@ -37,4 +37,9 @@ class Contract:
     name: str
     promise: str
     check: Check
-    applies: Callable[[Probe], bool] = always
+    applies: Callable[[Probe], bool]
+
+
+def contract(name: str, promise: str, *, applies: Callable[[Probe], bool] = always) -> Callable[[Check], Contract]:
+    """Make a contract of the function below, which checks it; parameters as the attributes of `Contract`."""
+    return lambda check: Contract(name=name, promise=promise, check=check, applies=applies)

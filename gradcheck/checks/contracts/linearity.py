@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.checks.answers import FormError
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
 from gradcheck.numeric.precision import HALF, SINGLE, Precision
@@ -32,6 +32,7 @@ class _Question:
     due: Vector
 
 
+@contract("linear-in-cotangent", "pullbacks are linear in the cotangent")
 def linear_in_cotangent(session: Session) -> Iterator[Violation]:
     """``a·g + b·h`` is pulled back to a times the one and b times the other; so are small and large multiples."""
     form, first = session.form, session.first.gradient
@@ -91,6 +92,7 @@ def _lower_precision(session: Session, relative: float) -> Precision | None:
     return None
 
 
+@contract("zero-for-zero", "zero is pulled back to zero")
 def zero_for_zero(session: Session) -> Iterator[Violation]:
     """The cotangent zero is pulled back to zero."""
     found: Mismatch | None = session.mismatch(session.space, _of_zero(session), np.zeros(session.space.size), None)
@@ -106,9 +108,3 @@ def _of_zero(session: Session) -> Vector:
     """Return the gradient for the cotangent zero."""
     linearization = session.linearization
     return session.space.join(linearization.pull(linearization.form.cotangent(np.zeros(session.form.size))))
-
-
-LINEAR_IN_COTANGENT = Contract(
-    name="linear-in-cotangent", promise="pullbacks are linear in the cotangent", check=linear_in_cotangent
-)
-ZERO_FOR_ZERO = Contract(name="zero-for-zero", promise="zero is pulled back to zero", check=zero_for_zero)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.poison import OTHER_POISON, POISON, poisoned_memory
 from gradcheck.checks.contracts.session import Session
 from gradcheck.checks.contracts.violation import Violation
@@ -20,6 +20,11 @@ from gradcheck.subject import Array, Trait
 _SHARING_WORK = 100_000
 
 
+def _promises_own_memory(probe: Probe) -> bool:
+    return not probe.is_limited("returns-views")
+
+
+@contract("mutation", "nothing is changed that belongs to others")
 def mutation(session: Session) -> Iterator[Violation]:
     """Primals, cotangents, outputs and constants are as they were after the forward and after the pullback."""
     for violation in list(_changes(session)):
@@ -72,6 +77,7 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
 
 
+@contract("alias", "results share no memory", applies=_promises_own_memory)
 def alias(session: Session) -> Iterator[Violation]:
     """Outputs and gradients share no memory with arguments, cotangents or each other."""
     linearization = session.linearization
@@ -107,6 +113,7 @@ def _share(one: Array, other: Array) -> bool:
         return False  # nothing is blamed that was not seen
 
 
+@contract("uninitialised", "every entry is written")
 def uninitialised(session: Session) -> Iterator[Violation]:
     """Every entry of outputs and gradients is written: none shows what its memory held before."""
     found = None if session.is_settled else find_unwritten(session.probe, session.cotangent)
@@ -158,6 +165,7 @@ def _answer_in_poisoned_memory(probe: Probe, cotangent: Vector, poison: float) -
     return {"output": outputs, "gradient": (linearization.space, linearization.space.join(gradients))}
 
 
+@contract("overwritten", "results stay as they were returned")
 def overwritten(session: Session) -> Iterator[Violation]:
     """What the first calls returned is what it was, after all the calls since."""
     exempt = {*session.probe.limited("overwrites"), *session.probe.limited("accumulates")}
@@ -187,13 +195,3 @@ def _named(word: str, arrays: Any) -> dict[str, Array]:
     if isinstance(arrays, tuple):
         return {f"{word} {k}": np.asarray(array) for k, array in enumerate(arrays)}
     return {word: np.asarray(arrays)}
-
-
-def _promises_own_memory(probe: Probe) -> bool:
-    return not probe.is_limited("returns-views")
-
-
-MUTATION = Contract(name="mutation", promise="nothing is changed that belongs to others", check=mutation)
-ALIAS = Contract(name="alias", promise="results share no memory", check=alias, applies=_promises_own_memory)
-UNINITIALISED = Contract(name="uninitialised", promise="every entry is written", check=uninitialised)
-OVERWRITTEN = Contract(name="overwritten", promise="results stay as they were returned", check=overwritten)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.checks.answers import FormError, SubjectRaisedError
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Answer, Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import Probe
@@ -35,6 +35,12 @@ class _OutsideError(Exception):
     """A question cannot be asked: equal entries are outside the domain of the subject."""
 
 
+def _leaves_arguments(probe: Probe) -> bool:
+    """Whether the subject was not seen to write to its arguments; that it does is reported once."""
+    return not probe.shields_arguments
+
+
+@contract("layout", "memory layout does not matter")
 def layout(session: Session) -> Iterator[Violation]:
     """Each array in each layout, together in few calls: outputs and gradients are those of contiguous arrays.
 
@@ -94,6 +100,7 @@ def _name_guilty(session: Session, found: Mismatch | str, changes: Mapping[str, 
     return _violation(session, found, _who(list(changes)), "each in another memory layout")
 
 
+@contract("read-only", "read-only arrays are accepted", applies=_leaves_arguments)
 def accepts_read_only(session: Session) -> Iterator[Violation]:
     """Arrays that cannot be written to are accepted."""
     if session.is_settled:
@@ -152,14 +159,3 @@ def _violation(session: Session, found: Mismatch | str, who: str, how: str) -> V
         f"with {who} {how}, {session.named(found)} is {found}: the numbers are the same, their places in memory are "
         f"not; is a buffer read in memory order (ravel('K'), .base, .data)?",
     )
-
-
-def _leaves_arguments(probe: Probe) -> bool:
-    """Whether the subject was not seen to write to its arguments: that it does is told once."""
-    return not probe.shields_arguments
-
-
-LAYOUT = Contract(name="layout", promise="memory layout does not matter", check=layout)
-READ_ONLY = Contract(
-    name="read-only", promise="read-only arrays are accepted", check=accepts_read_only, applies=_leaves_arguments
-)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradcheck.checks.answers import SubjectRaisedError, flatten_outputs
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.probe import Probe, seeded_globally
@@ -15,12 +15,33 @@ from gradcheck.numeric.precision import SINGLE
 from gradcheck.numeric.space import Space, Vector
 from gradcheck.subject import Trait
 
-#: Repetitions from which the spread of what is not deterministic is told.
+#: Repetitions whose spread shows how much results change from call to call.
 _REPEATS = 4
 #: Arrays to which gradients are added hold this before the pullback.
 _PREFILLED = 1.0
 
 
+def _keeps_forwards_apart(probe: Probe) -> bool:
+    return not probe.is_limited("last-forward-only")
+
+
+def _promises_two_pullbacks(probe: Probe) -> bool:
+    return not probe.is_limited("single-pullback")
+
+
+def _has_lasting_arrays(probe: Probe) -> bool:
+    return probe.subject.trait("overwrites") is not None or probe.subject.trait("accumulates") is not None
+
+
+def _has_forward(probe: Probe) -> bool:
+    return probe.subject.forward is not None
+
+
+def _has_other_mode(probe: Probe) -> bool:
+    return probe.subject.other_mode is not None and not probe.is_limited("last-forward-only")
+
+
+@contract("accumulates", "gradients are added to arrays where declared, else never")
 def accumulates(session: Session) -> Iterator[Violation]:
     """A second pullback answers like the first; where gradients are added to arrays, that is declared, and done."""
     declared = session.probe.limited("accumulates")
@@ -64,6 +85,7 @@ def _does_not_add(session: Session, declared: tuple[str, ...]) -> Iterator[Viola
         )
 
 
+@contract("rebound", "gradients stay in the same arrays where declared", applies=_has_lasting_arrays)
 def rebound(session: Session) -> Iterator[Violation]:
     """Where gradients are declared to stay in the same arrays, they do."""
     probe, linearization = session.probe, session.linearization
@@ -78,6 +100,7 @@ def rebound(session: Session) -> Iterator[Violation]:
             )
 
 
+@contract("pullback-twice", "a second pullback answers like the first", applies=_promises_two_pullbacks)
 def pullback_twice(session: Session) -> Iterator[Violation]:
     """A second pullback of one forward answers like the first."""
     again = session.again
@@ -99,6 +122,7 @@ def pullback_twice(session: Session) -> Iterator[Violation]:
         )
 
 
+@contract("deterministic", "equal arguments give equal results")
 def deterministic(session: Session) -> Iterator[Violation]:
     """The same arguments give the same outputs and gradients, bit for bit."""
     first, afresh = session.first, session.afresh
@@ -143,12 +167,11 @@ def _seeding(session: Session) -> str:
     return "; if it draws random numbers, seed their generator in each forward"
 
 
+@contract("forward-agrees", "forward and vjp return the same outputs", applies=_has_forward)
 def forward_agrees(session: Session) -> Iterator[Violation]:
     """``forward`` and ``vjp`` return the same outputs."""
     outputs = flatten_outputs(session.probe.forward(session.arrays()))
-    found = session.mismatch(
-        session.form, outputs, session.first.outputs, lambda draws: session.rounding(draws).outputs
-    )
+    found = session.compare_outputs(outputs)
     if found is not None:
         yield session.violation(
             found,
@@ -163,6 +186,7 @@ def _same_in_float32(found: Mismatch) -> str:
     return "they are the same as far as float32 goes: one of the two rounds to float32 somewhere" if close else ""
 
 
+@contract("call-order", "forwards and pullbacks may interleave", applies=_keeps_forwards_apart)
 def call_order(session: Session) -> Iterator[Violation]:
     """Two forwards, then their pullbacks in either order, answer as if each stood alone.
 
@@ -209,6 +233,7 @@ def _overtaken(session: Session, found: Mismatch) -> Violation:
     )
 
 
+@contract("other-mode", "the other mode leaves no trace", applies=_has_other_mode)
 def other_mode(session: Session) -> Iterator[Violation]:
     """A forward in the other mode, between a forward and its pullback, changes neither this nor the next answer."""
     mode = session.probe.subject.other_mode
@@ -228,50 +253,3 @@ def other_mode(session: Session) -> Iterator[Violation]:
             f"a forward in the other mode changes the answer {when}, {session.named(found)} is {found}: each mode "
             f"needs a state of its own",
         )
-
-
-def _keeps_forwards_apart(probe: Probe) -> bool:
-    return not probe.is_limited("last-forward-only")
-
-
-def _promises_two_pullbacks(probe: Probe) -> bool:
-    return not probe.is_limited("single-pullback")
-
-
-def _has_lasting_arrays(probe: Probe) -> bool:
-    return probe.subject.trait("overwrites") is not None or probe.subject.trait("accumulates") is not None
-
-
-def _has_forward(probe: Probe) -> bool:
-    return probe.subject.forward is not None
-
-
-def _has_other_mode(probe: Probe) -> bool:
-    return probe.subject.other_mode is not None and not probe.is_limited("last-forward-only")
-
-
-ACCUMULATES = Contract(
-    name="accumulates", promise="gradients are added to arrays where declared, else never", check=accumulates
-)
-REBOUND = Contract(
-    name="rebound",
-    promise="gradients stay in the same arrays where declared",
-    check=rebound,
-    applies=_has_lasting_arrays,
-)
-PULLBACK_TWICE = Contract(
-    name="pullback-twice",
-    promise="a second pullback answers like the first",
-    check=pullback_twice,
-    applies=_promises_two_pullbacks,
-)
-DETERMINISTIC = Contract(name="deterministic", promise="equal arguments give equal results", check=deterministic)
-FORWARD_AGREES = Contract(
-    name="forward-agrees", promise="forward and vjp return the same outputs", check=forward_agrees, applies=_has_forward
-)
-CALL_ORDER = Contract(
-    name="call-order", promise="forwards and pullbacks may interleave", check=call_order, applies=_keeps_forwards_apart
-)
-OTHER_MODE = Contract(
-    name="other-mode", promise="the other mode leaves no trace", check=other_mode, applies=_has_other_mode
-)

@@ -20,9 +20,9 @@ from gradcheck.numeric.directions import rounded_anew
 from gradcheck.numeric.space import Part, Space, Vector, norm, rms
 from gradcheck.subject import Array, Trait
 
-#: Repetitions with other roundings from which an ill-conditioned result is told.
+#: Repetitions with other roundings, whose spread shows whether a result is ill-conditioned.
 SPREAD_DRAWS = 6
-#: The same before anything is blamed: of few draws the spread may be small by chance.
+#: The same before a violation is reported: the spread of few draws may be small by chance.
 CAREFUL_DRAWS = 30
 #: A second point differs from the first by this factor where moving the entries around changes nothing.
 _SHRINK = 0.875
@@ -307,6 +307,11 @@ class Session:
         due, rounding = due or self.first, rounding or self.rounding
         outputs = self.mismatch(self.form, seen.outputs, due.outputs, lambda draws: rounding(draws).outputs)
         return outputs or self.mismatch(self.space, seen.gradient, due.gradient, lambda draws: rounding(draws).gradient)
+
+    def compare_outputs(self, seen: Vector, due: Vector | None = None) -> Mismatch | None:
+        """Return where outputs differ from those of the first forward (or from `due`) by more than rounding."""
+        due = self.first.outputs if due is None else due
+        return self.mismatch(self.form, seen, due, lambda draws: self.rounding(draws).outputs)
 
     def compare_gradients(self, seen: Vector, due: Vector | None = None) -> Mismatch | None:
         """Return where gradients differ from those of the first pullback (or from `due`) by more than rounding."""
