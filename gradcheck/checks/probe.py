@@ -145,8 +145,6 @@ class Probe:
         The subject's constants as they were before the first call.
     forwards, pullbacks : int
         Calls so far; the first half of a ``vjp`` counts as a forward.
-    checks : dict of str to Evaluations
-        The calls of each check.
     lends_arguments : bool
     shields_arguments : bool
         Whether every forward gets copies, since the subject spoils what it is given.
@@ -166,7 +164,7 @@ class Probe:
         self.constants = {name: np.array(array) for name, array in subject.constants.items()}
         self.forwards = 0
         self.pullbacks = 0
-        self.checks: dict[str, Evaluations] = {}
+        self._calls: dict[str, list[int]] = {}
         self.lends_arguments = lends_arguments
         self.shields_arguments = False
         self.form: OutputForm | None = None
@@ -179,15 +177,14 @@ class Probe:
         """The calls so far."""
         return Evaluations(self.forwards, self.pullbacks)
 
-    @contextmanager
-    def counting(self, check: str) -> Iterator[None]:
+    @property
+    def checks(self) -> dict[str, Evaluations]:
+        """The calls of each check so far."""
+        return {check: Evaluations(*calls) for check, calls in self._calls.items()}
+
+    def counting(self, check: str) -> _Counting:
         """Count the calls that are made inside as those of a check."""
-        forwards, pullbacks = self.forwards, self.pullbacks
-        self.checks.setdefault(check, Evaluations())
-        try:
-            yield
-        finally:
-            self.checks[check] += Evaluations(self.forwards - forwards, self.pullbacks - pullbacks)
+        return _Counting(self, self._calls.setdefault(check, [0, 0]))
 
     def is_limited(self, trait: str) -> bool:
         """Whether the subject declares a trait, or was found to behave as if it did."""
@@ -235,13 +232,13 @@ class Probe:
     def call_vjp(self, arguments: Mapping[str, Array]) -> Any:
         """Call ``vjp`` and return what it returns."""
         self.forwards += 1
-        with self._seeded(), _reporting_errors("vjp"):
+        with self._seeded(), _ReportingErrors("vjp"):
             return self.subject.vjp(arguments)
 
     def call_pullback(self, pullback: Callable[[Any], Any], cotangents: Any) -> Any:
         """Call a pullback and return what it returns."""
         self.pullbacks += 1
-        with _reporting_errors("pullback"):
+        with _ReportingErrors("pullback"):
             return pullback(cotangents)
 
     def forward(self, primals: Mapping[str, Array]) -> Any:
@@ -251,7 +248,7 @@ class Probe:
         forward = self.subject.forward
         function: Callable[[Mapping[str, Array]], Any] = self.subject.vjp if forward is None else forward
         self.forwards += 1
-        with self._seeded(), _reporting_errors("vjp" if forward is None else "forward"):
+        with self._seeded(), _ReportingErrors("vjp" if forward is None else "forward"):
             result = function(primals)
         return result[0] if forward is None else result
 
@@ -259,7 +256,7 @@ class Probe:
         """Call the forward of the subject's other mode."""
         assert self.subject.other_mode is not None
         self.forwards += 1
-        with self._seeded(), _reporting_errors("other_mode"):
+        with self._seeded(), _ReportingErrors("other_mode"):
             return self.subject.other_mode(primals)
 
     def _seeded(self) -> AbstractContextManager[None]:
@@ -327,15 +324,36 @@ def seeded_globally() -> Iterator[None]:
         random.setstate(python_state)
 
 
-@contextmanager
-def _reporting_errors(what: str) -> Iterator[None]:
-    """Raise what the subject's own code raises inside as `SubjectRaisedError`, with the place."""
-    try:
-        yield
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}:{frame.lineno}"
-        raise SubjectRaisedError(f"{what} raised {type(error).__name__}: {error} ({place})") from error
+class _Counting:
+    """Adds the calls made inside to those of a check: forwards and pullbacks."""
+
+    def __init__(self, probe: Probe, calls: list[int]) -> None:
+        self._probe = probe
+        self._calls = calls
+
+    def __enter__(self) -> None:
+        self._calls[0] -= self._probe.forwards
+        self._calls[1] -= self._probe.pullbacks
+
+    def __exit__(self, *error: object) -> None:
+        self._calls[0] += self._probe.forwards
+        self._calls[1] += self._probe.pullbacks
+
+
+class _ReportingErrors:
+    """Raises what the subject's own code raises inside as `SubjectRaisedError`, with the place."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            raise SubjectRaisedError(f"{self._what} raised {type(error).__name__}: {error} ({place})") from error
 
 
 def _lower_precision(traits: Container[str]) -> Precision | None:

@@ -156,7 +156,10 @@ class Known:
 
     def plus(self, failures: Iterable[Failure] = (), notes: Iterable[str] = ()) -> Known:
         """Return this with what a stage found."""
-        return replace(self, failures=(*self.failures, *failures), notes=(*self.notes, *notes))
+        failures, notes = tuple(failures), tuple(notes)
+        if not failures and not notes:
+            return self
+        return replace(self, failures=self.failures + failures, notes=self.notes + notes)
 
 
 Stage: TypeAlias = Callable[[Known], Known]
@@ -216,6 +219,8 @@ def check_contracts(known: Known) -> Known:
             continue
         with known.probe.counting(contract.name):
             violations = list(check_contract(contract, session))
+        if not violations:
+            continue
         known = known.plus(
             contract_failure(contract.name, violation, known.case)
             for violation in violations
