@@ -168,12 +168,8 @@ Stage: TypeAlias = Callable[[Known], Known]
 def stages(subject: Subject) -> list[Stage]:
     """Return the stages of the check of a subject, in their order.
 
-    A stage that is switched off, or that would tell nothing after what was found, returns what it is given.
-
-    Raises
-    ------
-    FormError, SubjectRaisedError
-        A stage raises these where the subject gives no answer; what is known then is what the stages before found.
+    A stage that is switched off, or that would tell nothing after what was found, returns what it is given. Where the
+    subject gives no answer it raises `FormError` or `SubjectRaisedError`: then what the stages before found is known.
     """
     return [
         linearize,
