@@ -1,18 +1,23 @@
-"""`check` returns a report, `verify` raises: the order of the stages for one subject."""
+"""`check` returns a report, `verify` raises: the public face of the engine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
 
 import numpy as np
 
+from gradcheck.adapters.adapt import adapt, require_layer
+from gradcheck.adapters.reference import from_reference, random_params
 from gradcheck.checks.one_subject import check_subject
 from gradcheck.checks.stages import Settings
+from gradcheck.numeric.precision import DTYPES
 from gradcheck.records.report import GradientError, Report
 from gradcheck.subject import Subject, require_reasons
+from gradcheck.suites.suite import Suite
 
-_DTYPES = ("float64", "float32", "float16")
+_Parameters = ParamSpec("_Parameters")
 
 
 def check(
@@ -83,13 +88,12 @@ def check(
     ('failed', 'x', 2)
     """
     off = dict(require_reasons(without or {}))
-    settings = Settings(trials, exhaustive, contracts, without=off, pictures=pictures)
+    settings = Settings(trials=trials, exhaustive=exhaustive, contracts=contracts, without=off, pictures=pictures)
     _require_int("seed", seed, 0)
     _require_int("trials", trials, 1)
-    if dtype is not None and dtype not in _DTYPES:
-        raise ValueError(f"expected dtype among {', '.join(_DTYPES)}, got dtype={dtype!r}")
-    from gradcheck.suites.suite import Suite
-
+    if dtype is not None and dtype not in DTYPES:
+        raise ValueError(f"expected dtype among {', '.join(DTYPES)}, got dtype={dtype!r}")
+    # What runs many cases, and what looks for causes, is loaded when it is asked for: `import gradcheck` stays light.
     if isinstance(layer_or_subject, Suite):
         from gradcheck.runs import Options, run
 
@@ -108,18 +112,19 @@ def check(
     return Report(seed, (explain_subject(check_subject(subject, seed, settings), subject, seed),))
 
 
-def verify(
-    layer_or_subject: Any,
-    *inputs: Any,
-    seed: int = 0,
-    trials: int = 2,
-    exhaustive: bool = False,
-    dtype: str | None = None,
-    contracts: bool = True,
-    without: Mapping[str, str] | None = None,
-    examples: int | None = None,
-    pictures: bool = False,
-) -> Report:
+def _with_signature_of(
+    function: Callable[_Parameters, Report],
+) -> Callable[[Callable[..., Report]], Callable[_Parameters, Report]]:
+    """Give another function, which hands its arguments on, the signature of `function`."""
+
+    def with_signature(other: Callable[..., Report]) -> Callable[_Parameters, Report]:
+        return functools.update_wrapper(other, function, assigned=("__annotations__",), updated=())
+
+    return with_signature
+
+
+@_with_signature_of(check)
+def verify(*args: Any, **kwargs: Any) -> Report:
     """Check a subject and raise unless it passes; parameters as in `check`.
 
     Raises
@@ -137,27 +142,13 @@ def verify(
     'passed'
     """
     __tracebackhide__ = True
-    report = check(
-        layer_or_subject,
-        *inputs,
-        seed=seed,
-        trials=trials,
-        exhaustive=exhaustive,
-        dtype=dtype,
-        contracts=contracts,
-        without=without,
-        examples=examples,
-        pictures=pictures,
-    )
+    report = check(*args, **kwargs)
     if not report.passed:
         raise GradientError(report)
     return report
 
 
 def _as_subject(thing: Any, inputs: tuple[Any, ...], seed: int) -> Subject:
-    from gradcheck.adapters.adapt import adapt, require_layer
-    from gradcheck.adapters.reference import from_reference, random_params
-
     if isinstance(thing, Subject):
         _refuse_inputs(inputs, "a Subject holds its own")
     if isinstance(thing, Subject) or not inputs:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.one_subject import check_subject
-from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
+from gradcheck.checks.probe import Probe
 from gradcheck.checks.stages import Settings
 from gradcheck.messages import told
 from gradcheck.numeric.directions import signed_random

@@ -7,18 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.checks.escalation import Examination, examine_still, examine_twice
-from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.checks.numeric_forward import SIGMAS
+from gradcheck.checks.setting import Setting
 from gradcheck.checks.stacked import StackedDifferences
 from gradcheck.numeric.entries import Entries, entry_gradient
 from gradcheck.numeric.precision import DOUBLE
 from gradcheck.numeric.space import Part, Vector, norm, rms
 
-#: Relative steps near the optimum of truncation and rounding, per dtype of the numeric side.
-_STEPS = {"float64": 1e-5, "float32": 1e-2, "float16": 1e-1}
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EntryComparison:
     """Analytic against numeric values of one primal (or of a sample of its entries).
 
@@ -75,7 +72,7 @@ def compare_entries(
     The bar of an entry adds rounding (``4‖g∘e‖₂/h``), half of the gap between the one-sided slopes (a value between
     them is no error) and the tolerance of the dtype on the scale of the whole gradient.
     """
-    steps = _STEPS[setting.function.precision.dtype.name] * setting.scale_of_entry
+    steps = setting.function.precision.entry_step * setting.scale_of_entry
     entries = _differentiate(setting, part, cotangent, steps, positions)
     analytic = gradient[entries.positions]
     weighted = norm(cotangent * setting.noise)
@@ -83,16 +80,14 @@ def compare_entries(
     scale = rms(entries.value)
     tolerance = setting.probe.analytic_precision.analytic_tolerance
     bar = rounding + entries.gap / 2 + tolerance * (scale + np.abs(entries.value))
-    return EntryComparison(part, entries.positions, analytic, entries.value, bar, cotangent)
-
-
-def confirm_entry(setting: Setting, position: int) -> Examination:
-    """Examine one entry alone, by a ladder of its own."""
-    single = np.zeros(setting.space.size)
-    single[position] = setting.scale_of_entry[position]
-    found = examine_twice(setting, single, single)
-    still = None if found.state == "wrong" else examine_still(setting, single)
-    return still if still is not None and still.state == "wrong" else found
+    return EntryComparison(
+        part=part,
+        positions=entries.positions,
+        analytic=analytic,
+        numeric=entries.value,
+        bar=bar,
+        cotangent=cotangent,
+    )
 
 
 def _differentiate(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.checks.numeric_forward import SIGMAS
+from gradcheck.checks.setting import Setting
 from gradcheck.numeric.ladder import RATIO, Rung, Slopes, climb, read
 from gradcheck.numeric.precision import DOUBLE, HALF, Precision
 from gradcheck.numeric.space import Vector, norm, rms
@@ -15,8 +17,6 @@ from gradcheck.numeric.space import Vector, norm, rms
 State: TypeAlias = Literal["right", "wrong", "unknown"]
 
 _RUNGS = 3
-#: In a low precision the smallest of many steps hold rounding alone.
-_MAX_RUNGS, _MAX_RUNGS_LOW = 12, 9
 #: Where no more of the outputs than this are smooth, the noise of the forward is measured.
 _MOSTLY_SMOOTH = 0.5
 #: Roundings that any pullback may make on the way to a projection.
@@ -25,7 +25,7 @@ _ANALYTIC_ROUNDINGS = 64.0
 _TRUNCATION_SIGMAS = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Examination:
     """What a ladder along one tangent says of the gradient.
 
@@ -67,7 +67,7 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
     found = _judge(setting, read(rungs, setting.noise, setting.function.precision), cotangent, tangent, 0.0)
     if found.state != "right" or found.judged <= _MOSTLY_SMOOTH:
         before = setting.function.precision
-        if setting.measure(found.slopes) and setting.function.precision is not before:
+        if setting.forward.measure(found.slopes) and setting.function.precision is not before:
             rungs = _climb_until_clear(setting, tangent)
         found = _judge_with_spread(setting, read(rungs, setting.noise, setting.function.precision), cotangent, tangent)
     return _examine_rest(setting, rungs, found, cotangent) if found.state == "right" else found
@@ -126,23 +126,19 @@ def _judge_with_spread(setting: Setting, slopes: Slopes, cotangent: Vector, tang
 
 def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
     """Climb a ladder; go on to larger steps where rounding drowns the slope, to smaller ones past kinks close by."""
-    function = setting.function
-
-    def climb_from(step: float) -> tuple[Rung, ...]:
-        return climb(function, setting.point, setting.outputs, tangent, step, _RUNGS)
-
+    climb_from = partial(climb, setting.function, setting.point, setting.outputs, tangent, rungs=_RUNGS)
     rungs = climb_from(setting.first_step)
     # A forward of hidden lower precision looks rough everywhere, and flat on steps too small for it to move.
-    slopes = read(rungs, setting.noise, function.precision)
-    suspect = function.precision is DOUBLE and np.mean(slopes.smooth) <= _MOSTLY_SMOOTH
-    if suspect and setting.measure(slopes) and setting.function.precision is not function.precision:
-        return _climb_until_clear(setting, tangent)
-    most = _MAX_RUNGS if function.precision is DOUBLE else _MAX_RUNGS_LOW
-    while len(rungs) < most:
-        slopes = read(rungs, setting.noise, function.precision)
-        if _drowned(slopes, function.precision):
+    slopes = read(rungs, setting.noise, setting.function.precision)
+    suspect = setting.function.precision is DOUBLE and np.mean(slopes.smooth) <= _MOSTLY_SMOOTH
+    if suspect and setting.forward.measure(slopes) and setting.function.precision is not DOUBLE:
+        rungs = climb_from(setting.first_step)
+    precision = setting.function.precision
+    while len(rungs) < precision.most_rungs:
+        slopes = read(rungs, setting.noise, precision)
+        if _drowned(slopes, precision):
             rungs = climb_from(rungs[0].step * RATIO**_RUNGS) + rungs
-        elif function.precision is not HALF and _may_clear_up(slopes, len(rungs)):
+        elif precision is not HALF and _may_clear_up(slopes, len(rungs)):
             rungs += climb_from(rungs[-1].step / RATIO)
         else:
             break
@@ -175,15 +171,15 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
     own = _ANALYTIC_ROUNDINGS * setting.probe.analytic_precision.unit * scale
     bar = rounding + truncation + max(own, analytic_bar)
     found = Examination(
-        "unknown",
-        analytic,
-        numeric,
-        bar,
-        scale,
-        slopes,
-        weights,
-        gradient,
-        tangent,
+        state="unknown",
+        analytic=analytic,
+        numeric=numeric,
+        bar=bar,
+        scale=scale,
+        slopes=slopes,
+        cotangent=weights,
+        gradient=gradient,
+        tangent=tangent,
     )
     return replace(found, state=_state(found, setting))
 

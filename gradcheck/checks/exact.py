@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.checks.probe import FormError, SubjectRaisedError
-from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.checks.answers import FormError, SubjectRaisedError
+from gradcheck.checks.numeric_forward import SIGMAS
+from gradcheck.checks.setting import Setting
 from gradcheck.numeric.function import displacement, evaluate_pair
 from gradcheck.numeric.ladder import a_priori_noise
 from gradcheck.numeric.space import Vector, is_finite, norm
@@ -21,7 +22,7 @@ _SAME = 64.0
 _MAX_PRIMALS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExactTest:
     """A comparison in which the numeric side has no truncation error.
 
@@ -73,14 +74,14 @@ def _exact_test(setting: Setting, names: tuple[str, ...], tangent: Vector) -> Ex
     analytic, numeric = float(terms.sum()), float(np.dot(cotangent, slope))
     scale = max(norm(terms), norm(cotangent * slope))
     bar = TOLERANCE * scale + 2 * SIGMAS * norm(cotangent * error)
-    found = ExactTest(names, analytic, numeric, bar)
+    found = ExactTest(primals=names, analytic=analytic, numeric=numeric, bar=bar)
     if found.agrees:
         return found
     # Ill-conditioned sums are no fault: see how far rounding alone moves the analytic side.
     bar += setting.analytic_floor(cotangent, float(np.abs(tangent).max()))
     for careful in (False, True):
         spread = setting.analytic_spread(cotangent, taken, careful=careful)
-        found = ExactTest(names, analytic, numeric, bar + 2 * SIGMAS * spread)
+        found = replace(found, bar=bar + 2 * SIGMAS * spread)
         if found.agrees:
             break
     return found

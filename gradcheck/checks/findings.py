@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.escalation import Examination
+from gradcheck.checks.evidence import GradientEvidence
 from gradcheck.checks.exact import ExactTest
-from gradcheck.checks.gradient import GradientEvidence
 from gradcheck.checks.kinks import KinkFault, KinkVerdict
 from gradcheck.checks.localize import WrongGradient
 from gradcheck.checks.picture import take_picture
@@ -18,6 +19,7 @@ from gradcheck.checks.second_point import SecondPoint
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.space import Space
 from gradcheck.records.report import CaseId, Failure
+from gradcheck.subject import Trait
 
 
 def gradient_failures(
@@ -37,6 +39,13 @@ def gradient_failures(
             worst[name] = (max(known, fault, key=lambda one: abs(one.analytic)), count + 1)
         for fault, count in worst.values():
             yield _kink_fault(setting, kink, fault, count, case)
+
+
+def answer_failure(error: FormError | SubjectRaisedError, case: CaseId) -> Failure:
+    """Return the failure of a subject whose answer is none, or whose code raised."""
+    if isinstance(error, FormError):
+        return Failure(error.check, case, str(error), primal=error.primal)
+    return Failure("raised", case, str(error))
 
 
 def contract_failure(check: str, violation: Violation, case: CaseId) -> Failure:
@@ -84,17 +93,14 @@ def exact_failure(test: ExactTest, case: CaseId) -> Failure:
 
 def precision_failure(setting: Setting, case: CaseId) -> Failure | None:
     """Return the failure of a forward that computes in a lower precision than its primals have, undeclared."""
-    if setting.measured is None:
+    seen, promised = setting.function.precision, setting.forward.promised
+    if seen.unit <= promised.unit or setting.probe.declared_precision is not None:
         return None
-    seen, promised = setting.measured.precision, setting.probe.numeric_dtype
-    if seen.unit <= promised.unit or setting.declared is not None:
-        return None
-    word = {"float32": "single-precision", "float16": "half-precision"}[seen.dtype.name]
     return Failure(
         "precision",
         case,
         f"the forward computes in {seen.dtype} although its primals are {promised.dtype}: it does not move when they "
-        f"move by a few {promised.dtype} roundings; if that is meant, declare gradcheck.Trait({word!r})",
+        f"move by a few {promised.dtype} roundings; if that is meant, declare gradcheck.{Trait(seen.trait)}",
     )
 
 

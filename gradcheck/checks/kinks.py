@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.checks.numeric_forward import SIGMAS
+from gradcheck.checks.setting import Setting
 from gradcheck.numeric.directions import signed_random
 from gradcheck.numeric.function import evaluate_pair
 from gradcheck.numeric.ladder import RATIO, climb, read
@@ -25,8 +26,6 @@ from gradcheck.numeric.space import Vector, norm
 SAMPLE = 6
 #: An output that depends on more entries than this is not taken apart.
 MAX_ENTRIES = 64
-#: One-sided slopes need a small step: kinks beside the point must stay outside.
-_STEP = {"float64": 1e-6, "float32": 1e-3, "float16": 5e-2}
 _MAX_PAIRS = 1500
 #: One-sided slopes that change by more than this share between two steps have no limit there, or another kink
 #: lies beside the point: nothing can be said of them.
@@ -36,7 +35,7 @@ _ELEMENTARY = 1e-3
 _TRIALS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KinkFault:
     """An analytic value that no convention allows.
 
@@ -57,7 +56,7 @@ class KinkFault:
     sentence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KinkVerdict:
     """What was found at the kinks.
 
@@ -78,7 +77,7 @@ class KinkVerdict:
     faults: tuple[KinkFault, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _OneSided:
     """One-sided slopes of one output along one entry, with their error bar."""
 
@@ -127,11 +126,13 @@ def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
         faults += found
         if not found:
             conventions |= set(_conventions(setting, values, slopes))
-    return KinkVerdict(positions.size, judged, tuple(sorted(conventions)), tuple(faults))
+    return KinkVerdict(
+        outputs=positions.size, judged=judged, conventions=tuple(sorted(conventions)), faults=tuple(faults)
+    )
 
 
 def _step(setting: Setting) -> float:
-    return _STEP[setting.function.precision.dtype.name]
+    return setting.function.precision.one_sided_step
 
 
 def _one_hot(setting: Setting, output: int) -> Vector:
@@ -176,7 +177,7 @@ def _one_sided(setting: Setting, entry: int, output: int, unit: Vector) -> _OneS
     noise = SIGMAS * float(setting.noise[output]) * RATIO / (_step(setting) * unit[entry])
     change = max(abs(wide[0] - narrow[0]), abs(wide[1] - narrow[1]))
     converged = change + noise <= _CONVERGED * max(abs(narrow[0]), abs(narrow[1]))
-    return _OneSided(entry, narrow[0], narrow[1], noise + 2 * change, converged)
+    return _OneSided(position=entry, below=narrow[0], above=narrow[1], bar=noise + 2 * change, converged=converged)
 
 
 def _raw_slopes(setting: Setting, entry: int, output: int, unit: Vector, step: float) -> tuple[float, float]:
@@ -246,11 +247,11 @@ def _outside(setting: Setting, values: Vector, slopes: list[_OneSided]) -> Itera
         margin = rounding + setting.analytic_floor(np.ones(1), 1.0) + 8 * _ELEMENTARY * widest
         if not one.low - margin <= value <= one.high + margin:
             yield KinkFault(
-                one.position,
-                value,
-                one.low,
-                one.high,
-                f"at a kink the one-sided slopes are {one.below:.6g} and {one.above:.6g}: "
+                position=one.position,
+                analytic=value,
+                low=one.low,
+                high=one.high,
+                sentence=f"at a kink the one-sided slopes are {one.below:.6g} and {one.above:.6g}: "
                 f"expected a value between them, got {value:.6g}",
             )
 
@@ -268,7 +269,11 @@ def _leaks(setting: Setting, values: Vector, entries: list[int], output: int, un
     if not any(_raw_slopes(setting, position, output, unit, _step(setting))):
         value = float(values[position])
         yield KinkFault(
-            position, value, 0.0, 0.0, f"the output does not depend on this entry: expected 0, got {value:.6g}"
+            position=position,
+            analytic=value,
+            low=0.0,
+            high=0.0,
+            sentence=f"the output does not depend on this entry: expected 0, got {value:.6g}",
         )
 
 
@@ -293,11 +298,11 @@ def _unbalanced(
             scale = unit[tied[0]]
             worst = tied[int(np.argmax(np.abs(values[tied])))]
             yield KinkFault(
-                worst,
-                float(values[worst]),
-                (slope - bar) / scale / len(tied),
-                (slope + bar) / scale / len(tied),
-                f"{len(tied)} entries are tied: moved together they change the output at the rate "
+                position=worst,
+                analytic=float(values[worst]),
+                low=(slope - bar) / scale / len(tied),
+                high=(slope + bar) / scale / len(tied),
+                sentence=f"{len(tied)} entries are tied: moved together they change the output at the rate "
                 f"{slope / scale:.6g}, but their gradients sum to {total / scale:.6g}",
             )
 

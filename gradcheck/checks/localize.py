@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.checks.entrywise import EntryComparison, compare_entries, confirm_entry
-from gradcheck.checks.escalation import Examination, examine_twice
+from gradcheck.checks.entrywise import EntryComparison, compare_entries
+from gradcheck.checks.escalation import Examination, examine_still, examine_twice
+from gradcheck.checks.numeric_forward import SIGMAS
 from gradcheck.checks.projected import STEP, compare_once
-from gradcheck.checks.setting import SIGMAS, Setting
+from gradcheck.checks.setting import Setting
 from gradcheck.numeric.function import displacement, evaluate_pair
 from gradcheck.numeric.precision import DOUBLE
 from gradcheck.numeric.space import Part, Vector, norm
@@ -27,19 +28,17 @@ _SAMPLE = 64
 _CONFIRM = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WrongGradient:
     """What is known of the wrong gradient of one primal.
 
     Attributes
     ----------
     part : Part
-    examination : Examination
-        The projection that shows it.
+    analytic, numeric, bar : float
+        The values of the worst entry, or those of the projection that shows the error.
     index : tuple of int or None
         The worst entry that a ladder of its own confirmed; None where the error is spread too thin for that.
-    analytic, numeric, bar : float
-        The values there, or those of the projection.
     wrong_entries : int
     sampled : bool
         Whether `wrong_entries` was estimated from a sample.
@@ -52,15 +51,14 @@ class WrongGradient:
     """
 
     part: Part
-    examination: Examination
-    index: tuple[int, ...] | None
     analytic: float
     numeric: float
     bar: float
-    wrong_entries: int
-    sampled: bool
-    ratio: float | None
-    outputs: tuple[int, ...]
+    index: tuple[int, ...] | None = None
+    wrong_entries: int = 0
+    sampled: bool = False
+    ratio: float | None = None
+    outputs: tuple[int, ...] = ()
     comparison: EntryComparison | None = None
 
 
@@ -81,12 +79,15 @@ def _suspects(setting: Setting, parts: Sequence[Part]) -> Iterator[Part]:
 
     One disagreement is no proof. What is left aside agrees.
     """
-    if len(parts) <= _ONE_BY_ONE or setting.function.precision is not DOUBLE:
-        yield from parts
-        return
-    for half in (parts[: len(parts) // 2], parts[len(parts) // 2 :]):
-        if not _agrees(setting, [part.name for part in half]):
-            yield from _suspects(setting, half)
+    groups = [parts]
+    while groups:
+        group = groups.pop()
+        if group is not parts and _agrees(setting, [part.name for part in group]):
+            continue
+        if len(group) <= _ONE_BY_ONE or setting.function.precision is not DOUBLE:
+            yield from group
+            continue
+        groups += [group[len(group) // 2 :], group[: len(group) // 2]]
 
 
 def _agrees(setting: Setting, names: Sequence[str]) -> bool:
@@ -100,8 +101,10 @@ def localize(setting: Setting, part: Part, found: Examination) -> WrongGradient:
     outputs = _wrong_outputs(setting, found)
     worst = _worst_confirmed(setting, comparison)
     if worst is not None:
-        return replace(_wrong_entry(setting, comparison, *worst), sampled=sampled, outputs=outputs)
-    return WrongGradient(part, found, None, found.analytic, found.numeric, found.bar, 0, sampled, None, outputs)
+        return replace(_wrong_entry(setting, comparison, worst), sampled=sampled, outputs=outputs)
+    return WrongGradient(
+        part=part, analytic=found.analytic, numeric=found.numeric, bar=found.bar, sampled=sampled, outputs=outputs
+    )
 
 
 def compare_every_entry(setting: Setting) -> list[WrongGradient]:
@@ -113,32 +116,34 @@ def compare_every_entry(setting: Setting) -> list[WrongGradient]:
         comparison = compare_entries(setting, part, cotangent, gradient)
         worst = _worst_confirmed(setting, comparison)
         if worst is not None:
-            found.append(_wrong_entry(setting, comparison, *worst))
+            found.append(_wrong_entry(setting, comparison, worst))
     return found
 
 
-def _worst_confirmed(setting: Setting, comparison: EntryComparison) -> tuple[int, Examination] | None:
+def _worst_confirmed(setting: Setting, comparison: EntryComparison) -> int | None:
     """Return the worst entry that a ladder of its own finds wrong too, as an index into the comparison."""
-    for candidate in comparison.ranked()[:_CONFIRM]:
-        single = confirm_entry(setting, int(comparison.positions[candidate]))
-        if single.state == "wrong":
-            return int(candidate), single
+    for candidate in comparison.ranked()[:_CONFIRM].tolist():
+        position = comparison.positions[candidate]
+        single = np.zeros(setting.space.size)
+        single[position] = setting.scale_of_entry[position]
+        if examine_twice(setting, single, single).state == "wrong":
+            return int(candidate)
+        still = examine_still(setting, single)
+        if still is not None and still.state == "wrong":
+            return int(candidate)
     return None
 
 
-def _wrong_entry(setting: Setting, comparison: EntryComparison, worst: int, examination: Examination) -> WrongGradient:
+def _wrong_entry(setting: Setting, comparison: EntryComparison, worst: int) -> WrongGradient:
     return WrongGradient(
-        comparison.part,
-        examination,
-        setting.space.locate(int(comparison.positions[worst]))[1],
-        float(comparison.analytic[worst]),
-        float(comparison.numeric[worst]),
-        float(comparison.bar[worst]),
-        _wrong_count(comparison),
-        False,
-        _ratio(comparison),
-        (),
-        comparison,
+        part=comparison.part,
+        index=setting.space.locate(int(comparison.positions[worst]))[1],
+        analytic=float(comparison.analytic[worst]),
+        numeric=float(comparison.numeric[worst]),
+        bar=float(comparison.bar[worst]),
+        wrong_entries=_wrong_count(comparison),
+        ratio=_ratio(comparison),
+        comparison=comparison,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,13 +63,12 @@ def _window(shape: tuple[int, ...], axes: tuple[int, ...], index: tuple[int, ...
 
 
 def _restricted(comparison: EntryComparison, chosen: NDArray[np.int_]) -> EntryComparison:
-    return EntryComparison(
-        comparison.part,
-        comparison.positions[chosen],
-        comparison.analytic[chosen],
-        comparison.numeric[chosen],
-        comparison.bar[chosen],
-        comparison.cotangent,
+    return replace(
+        comparison,
+        positions=comparison.positions[chosen],
+        analytic=comparison.analytic[chosen],
+        numeric=comparison.numeric[chosen],
+        bar=comparison.bar[chosen],
     )
 
 

@@ -1,78 +1,34 @@
-"""A subject under check: its calls counted, its answers checked for form and turned into vectors."""
+"""A subject under check: counts its calls, turns its answers into vectors, works around its declared limits."""
 
 from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gradcheck.messages import did_you_mean
+from gradcheck.checks.answers import (
+    FormError,
+    OutputForm,
+    SubjectRaisedError,
+    describe,
+    flatten_outputs,
+    read_gradients,
+    read_outputs,
+    require_finite,
+)
 from gradcheck.numeric.function import Function
-from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, precision_of
-from gradcheck.numeric.space import Part, Space, Vector, is_finite
+from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, coarsest
+from gradcheck.numeric.space import Space, Vector
 from gradcheck.records.report import Evaluations
 from gradcheck.subject import Array, Subject, Trait
 
 #: With this the global generators are seeded before each forward of a subject that draws from them.
 _GLOBAL_SEED = 20_240_229
-
-
-class FormError(Exception):
-    """What the subject returned cannot be a gradient (or an output): wrong name, shape, dtype, not finite.
-
-    Attributes
-    ----------
-    check : str
-        Slug of the broken rule: ``"names"``, ``"shape"``, ``"dtype"``, ``"finite"``, ``"form"``, ``"forward"``.
-    primal : str or None
-    """
-
-    def __init__(self, check: str, sentence: str, primal: str | None = None) -> None:
-        super().__init__(sentence)
-        self.check = check
-        self.primal = primal
-
-
-class SubjectRaisedError(Exception):
-    """The subject's own code raised; the message says what and where."""
-
-
-@dataclass(frozen=True)
-class OutputForm:
-    """Shapes and dtypes of the outputs, and whether they came as a tuple."""
-
-    space: Space
-    is_tuple: bool
-
-    def fits(self, arrays: tuple[Any, ...], is_tuple: bool) -> bool:
-        """Whether outputs have this form."""
-        return (
-            is_tuple == self.is_tuple
-            and len(arrays) == len(self.space.parts)
-            and all(
-                isinstance(array, np.ndarray) and array.shape == part.shape and array.dtype == part.dtype
-                for array, part in zip(arrays, self.space, strict=True)
-            )
-        )
-
-    def cotangent(self, vector: Vector) -> Any:
-        """Return a vector as cotangents in the form of the outputs.
-
-        Raises
-        ------
-        ValueError
-            If the vector does not have one entry per output entry.
-        """
-        if vector.shape != (self.space.size,):
-            raise ValueError(f"expected a cotangent of {self.space.size} entries, got shape={vector.shape}")
-        arrays = tuple(np.array(array) for array in self.space.split(vector).values())
-        return arrays if self.is_tuple else arrays[0]
 
 
 class Linearization:
@@ -87,6 +43,8 @@ class Linearization:
     form : OutputForm
     outputs : Vector
         A copy of their values.
+    space : Space
+        The gradients as one vector.
     """
 
     def __init__(self, probe: Probe, make_arguments: Callable[[], dict[str, Array]], space: Space) -> None:
@@ -94,12 +52,13 @@ class Linearization:
         self._make_arguments = make_arguments
         self._buffers: dict[str, Array] = {}
         self.space = space
-        self._evaluate()
+        arguments = make_arguments()
+        self._take(arguments, probe.call_vjp(arguments))
 
     def pull(self, cotangents: Any, *, keep_buffers: bool = False) -> dict[str, Array]:
         """Return the very arrays that the subject returns as gradients, checked for form (not for being finite).
 
-        What a subject does not promise is seen to: a pullback that belongs to the last forward, or to one pullback
+        Works around what a subject does not promise: a pullback that belongs to the last forward, or to one pullback
         alone, gets a new forward where it needs one, and the arrays to which gradients are added are set to zero.
 
         Parameters
@@ -111,12 +70,11 @@ class Linearization:
         probe = self._probe
         overtaken = probe.is_limited("last-forward-only") and probe.forwards != self._made_at
         if overtaken or (self._pulled and probe.is_limited("single-pullback")):
-            self._evaluate()
+            self._renew()
         if probe.is_limited("accumulates") and not keep_buffers:
             self._clear_buffers()
         gradients = self._pull(cotangents)
-        if probe.is_limited("accumulates"):
-            self._know_buffers(gradients)
+        self._keep_buffers(gradients)
         return gradients
 
     def pullback(self, cotangent: Vector) -> Vector:
@@ -126,15 +84,18 @@ class Linearization:
         require_finite(gradients, vector)
         return vector
 
-    def _evaluate(self) -> None:
-        self.arguments = self._make_arguments()
-        result = self._probe.call_vjp(self.arguments)
+    def _renew(self) -> None:
+        """Call ``vjp`` again, for another pullback."""
+        arguments = self._make_arguments()
+        self._take(arguments, self._probe.call_vjp(arguments))
+
+    def _take(self, arguments: dict[str, Array], result: Any) -> None:
+        """Keep what ``vjp`` returned."""
+        self.arguments = arguments
         if not isinstance(result, tuple) or len(result) != 2:
-            raise FormError("form", f"expected vjp to return (outputs, pullback), got {_describe(result)}")
+            raise FormError("form", f"expected vjp to return (outputs, pullback), got {describe(result)}")
         self.returned, self._pullback = result
-        self.form, self.outputs = _read_outputs(self.returned, self._probe.form)
-        if self.space is self._probe.space:
-            self._probe.form = self.form
+        self.form, self.outputs = self._probe.read_outputs(self.returned, self.space)
         if not callable(self._pullback):
             raise FormError(
                 "form",
@@ -144,26 +105,32 @@ class Linearization:
         self._pulled = False
 
     def _pull(self, cotangents: Any) -> dict[str, Array]:
-        self._probe.pullbacks += 1
         self._pulled = True
-        return _read_gradients(_call("pullback", self._pullback, cotangents), self.space)
+        return read_gradients(self._probe.call_pullback(self._pullback, cotangents), self.space)
 
     def _clear_buffers(self) -> None:
-        if not all(name in self._buffers or name in self._probe.buffers for name in self._probe.limited("accumulates")):
+        known = self._buffers.keys() | self._probe.buffers.keys()
+        if not known.issuperset(self._probe.limited("accumulates")):
             # Which arrays they are shows when nothing is added to them.
-            self._know_buffers(self._pull(self.form.cotangent(np.zeros(self.outputs.size))))
-            self._evaluate()  # this pullback may have been the only one that the forward allows
+            self._keep_buffers(self._pull(self.form.cotangent(np.zeros(self.outputs.size))))
+            self._renew()  # this pullback may have been the only one that the forward allows
         for buffer in (*self._buffers.values(), *self._probe.buffers.values()):
             if buffer.flags.writeable:
                 buffer[...] = 0
 
-    def _know_buffers(self, gradients: Mapping[str, Array]) -> None:
-        self._buffers = {name: gradients[name] for name in self._probe.limited("accumulates")}
-        self._probe.buffers = self._buffers
+    def _keep_buffers(self, gradients: Mapping[str, Array]) -> None:
+        if self._probe.is_limited("accumulates"):
+            self._buffers = self._probe.keep_buffers(gradients)
 
 
 class Probe:
     """A subject under check.
+
+    Parameters
+    ----------
+    subject : Subject
+    lends_arguments : bool
+        Whether ``vjp`` gets parts of the point itself, which cannot be written to, and not copies.
 
     Attributes
     ----------
@@ -174,46 +141,50 @@ class Probe:
         The primals.
     analytic_precision : Precision
         The precision of the gradients: that of the coarsest primal.
-    numeric_dtype : Precision
-        The precision of the arguments with which the forward is differenced.
     constants : dict of str to ndarray
         The subject's constants as they were before the first call.
     forwards, pullbacks : int
         Calls so far; the first half of a ``vjp`` counts as a forward.
+    lends_arguments : bool
     shields_arguments : bool
         Whether every forward gets copies, since the subject spoils what it is given.
     form : OutputForm or None
         That of the outputs, for primals of the subject's own shapes.
     raised_beside : str or None
         What the forward said when a step left its domain.
-    lends_arguments : bool
-        Whether ``vjp`` gets parts of the point itself, which cannot be written to, and not copies.
     buffers : dict of str to ndarray
         The arrays to which the last pullback added gradients.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, lends_arguments: bool = False) -> None:
         self.subject = subject
         self.space = Space.of(subject.primals)
         self.point = _one_vector(subject.primals, self.space)
-        self.analytic_precision = max(
-            (precision_of(part.dtype) for part in self.space), key=lambda precision: precision.unit
-        )
-        self.numeric_dtype = self.analytic_precision
+        self.analytic_precision = coarsest(part.dtype for part in self.space)
         self.constants = {name: np.array(array) for name, array in subject.constants.items()}
         self.forwards = 0
         self.pullbacks = 0
+        self._calls: dict[str, list[int]] = {}
+        self.lends_arguments = lends_arguments
+        self.shields_arguments = False
         self.form: OutputForm | None = None
         self.raised_beside: str | None = None
         self.buffers: dict[str, Array] = {}
         self._limits = {trait.name: trait for trait in subject.traits}
-        self.shields_arguments = False
-        self.lends_arguments = False
 
     @property
     def evaluations(self) -> Evaluations:
         """The calls so far."""
         return Evaluations(self.forwards, self.pullbacks)
+
+    @property
+    def checks(self) -> dict[str, Evaluations]:
+        """The calls of each check so far."""
+        return {check: Evaluations(*calls) for check, calls in self._calls.items()}
+
+    def counting(self, check: str) -> _Counting:
+        """Count the calls that are made inside as those of a check."""
+        return _Counting(self, self._calls.setdefault(check, [0, 0]))
 
     def is_limited(self, trait: str) -> bool:
         """Whether the subject declares a trait, or was found to behave as if it did."""
@@ -230,6 +201,22 @@ class Probe:
         primals = (*self.limited(trait.name), *trait.primals) if trait.primals else ()
         self._limits[trait.name] = Trait(trait.name, tuple(dict.fromkeys(primals)))
 
+    def shield_arguments(self) -> None:
+        """Give every forward copies from now on."""
+        self.shields_arguments = True
+
+    def keep_buffers(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
+        """Keep, and return, those of the arrays that a pullback returned to which it adds gradients."""
+        self.buffers = {name: gradients[name] for name in self.limited("accumulates")}
+        return self.buffers
+
+    def read_outputs(self, outputs: Any, space: Space) -> tuple[OutputForm, Vector]:
+        """Return form and values of outputs; the form is kept where the primals (`space`) have their own shapes."""
+        form, vector = read_outputs(outputs, self.form)
+        if space is self.space:
+            self.form = form
+        return form, vector
+
     def linearize(self, point: Vector | None = None) -> Linearization:
         """Call ``vjp`` at a point (default: the subject's own) on fresh arrays, which it may spoil, or on lent ones."""
         vector = self.point if point is None else point
@@ -245,25 +232,32 @@ class Probe:
     def call_vjp(self, arguments: Mapping[str, Array]) -> Any:
         """Call ``vjp`` and return what it returns."""
         self.forwards += 1
-        with self._seeded():
-            return _call("vjp", self.subject.vjp, arguments)
+        with self._seeded(), _ReportingErrors("vjp"):
+            return self.subject.vjp(arguments)
+
+    def call_pullback(self, pullback: Callable[[Any], Any], cotangents: Any) -> Any:
+        """Call a pullback and return what it returns."""
+        self.pullbacks += 1
+        with _ReportingErrors("pullback"):
+            return pullback(cotangents)
 
     def forward(self, primals: Mapping[str, Array]) -> Any:
-        """Call the forward alone."""
+        """Call the forward alone, or the first half of ``vjp`` where there is none."""
         if self.shields_arguments:
             primals = _copies(primals)
-        if self.subject.forward is None:
-            return self.call_vjp(primals)[0]
+        forward = self.subject.forward
+        function: Callable[[Mapping[str, Array]], Any] = self.subject.vjp if forward is None else forward
         self.forwards += 1
-        with self._seeded():
-            return _call("forward", self.subject.forward, primals)
+        with self._seeded(), _ReportingErrors("vjp" if forward is None else "forward"):
+            result = function(primals)
+        return result[0] if forward is None else result
 
     def forward_in_other_mode(self, primals: Mapping[str, Array]) -> Any:
         """Call the forward of the subject's other mode."""
         assert self.subject.other_mode is not None
         self.forwards += 1
-        with self._seeded():
-            return _call("other_mode", self.subject.other_mode, primals)
+        with self._seeded(), _ReportingErrors("other_mode"):
+            return self.subject.other_mode(primals)
 
     def _seeded(self) -> AbstractContextManager[None]:
         return seeded_globally() if self.is_limited("stochastic") else nullcontext()
@@ -283,28 +277,30 @@ class Probe:
                 self.raised_beside = str(error)
                 return np.full(self.form.space.size, np.nan)
 
-        return Function(evaluate, space.round, precision)
+        return Function(evaluate=evaluate, round=space.round, precision=precision)
 
     def numeric_function(self) -> Function:
         """Return the forward in float64 where it accepts and returns that, else in the primals' own dtypes.
 
         A declared lower precision is believed: differences are then taken with steps fit for it.
         """
-        declared = self.declared_precision
         if self.analytic_precision is DOUBLE:
-            return self.function(self.space, declared or DOUBLE)
+            return self.function(self.space, self.declared_precision or DOUBLE)
         wide = Space.of(self.subject.primals, DOUBLE.dtype)
         if self._keeps_double(wide):
-            self.numeric_dtype = DOUBLE
-            return self.function(wide, declared or DOUBLE)
+            return self.function(wide, self.declared_precision or DOUBLE)
         return self.function(self.space, self.analytic_precision)
 
     @property
     def declared_precision(self) -> Precision | None:
         """The lower precision that the subject declares, if any."""
-        if self.subject.trait("half-precision"):
-            return HALF
-        return SINGLE if self.subject.trait("single-precision") else None
+        return _lower_precision({trait.name for trait in self.subject.traits})
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the gradients: that of the primals, or a lower one that is declared, or was found."""
+        lower = _lower_precision(self._limits)
+        return lower if lower is not None and lower.unit > self.analytic_precision.unit else self.analytic_precision
 
     def _keeps_double(self, wide: Space) -> bool:
         try:
@@ -328,6 +324,43 @@ def seeded_globally() -> Iterator[None]:
         random.setstate(python_state)
 
 
+class _Counting:
+    """Adds the calls made inside to those of a check: forwards and pullbacks."""
+
+    def __init__(self, probe: Probe, calls: list[int]) -> None:
+        self._probe = probe
+        self._calls = calls
+
+    def __enter__(self) -> None:
+        self._calls[0] -= self._probe.forwards
+        self._calls[1] -= self._probe.pullbacks
+
+    def __exit__(self, *error: object) -> None:
+        self._calls[0] += self._probe.forwards
+        self._calls[1] += self._probe.pullbacks
+
+
+class _ReportingErrors:
+    """Raises what the subject's own code raises inside as `SubjectRaisedError`, with the place."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            raise SubjectRaisedError(f"{self._what} raised {type(error).__name__}: {error} ({place})") from error
+
+
+def _lower_precision(traits: Container[str]) -> Precision | None:
+    """Return the lowest precision that one of the traits stands for, by name."""
+    return next((lower for lower in (HALF, SINGLE) if lower.trait in traits), None)
+
+
 def _one_vector(primals: Mapping[str, Array], space: Space) -> Vector:
     """Return the primals as a vector that cannot be written to: the one they are parts of, if there is one."""
     owner = next(iter(primals.values())).base
@@ -346,131 +379,3 @@ def _one_vector(primals: Mapping[str, Array], space: Space) -> Vector:
 
 def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: np.array(array) for name, array in arrays.items()}
-
-
-def flatten_outputs(outputs: Any) -> Vector:
-    """Return one array or a tuple of arrays as one new float64 vector."""
-    if isinstance(outputs, tuple):
-        return np.concatenate([np.asarray(array, dtype=np.float64).reshape(-1) for array in outputs])
-    return np.array(outputs, dtype=np.float64).reshape(-1)
-
-
-def _read_outputs(outputs: Any, known: OutputForm | None) -> tuple[OutputForm, Vector]:
-    """Return form and values of outputs; `known` is used again where it is the same."""
-    arrays = outputs if isinstance(outputs, tuple) else (outputs,)
-    if not arrays:
-        raise FormError("form", "expected at least one output, got an empty tuple")
-    for array in arrays:
-        if not isinstance(array, np.ndarray | np.floating | float) or np.asarray(array).dtype.kind != "f":
-            raise FormError(
-                "form", f"expected every output to be a NumPy array of floating dtype, got {_describe(array)}"
-            )
-    vector = flatten_outputs(outputs)
-    is_tuple = isinstance(outputs, tuple)
-    if known is not None and known.fits(arrays, is_tuple):
-        form = known
-    else:
-        form = OutputForm(Space.of({str(k): np.asarray(array) for k, array in enumerate(arrays)}), is_tuple)
-    if not is_finite(vector):
-        position = int(np.argmin(np.isfinite(vector)))
-        name, index = form.space.locate(position)
-        count = int(np.count_nonzero(~np.isfinite(vector)))
-        raise FormError(
-            "forward",
-            f"expected the forward to be finite, got {vector[position]} at index {index} of output {name} "
-            f"({count} of {vector.size} entries are not finite)",
-        )
-    return form, vector
-
-
-def _read_gradients(gradients: Any, space: Space) -> dict[str, Array]:
-    if not isinstance(gradients, Mapping):
-        raise FormError("form", f"expected the pullback to return {{name: gradient}}, got {_describe(gradients)}")
-    names = [part.name for part in space]
-    for name in names:
-        if name not in gradients:
-            raise FormError(
-                "names",
-                f"expected the pullback to return a gradient for each of {names}, got {sorted(map(str, gradients))}: "
-                f"{name!r} is missing{did_you_mean(name, [str(key) for key in gradients])}",
-                name,
-            )
-    for name in gradients:
-        if name not in names:
-            raise FormError(
-                "names",
-                f"expected the pullback to return gradients for {names} alone, got one for {name!r} too"
-                f"{did_you_mean(str(name), names)}",
-            )
-    return {part.name: _read_gradient(part, gradients[part.name]) for part in space}
-
-
-def _read_gradient(part: Part, gradient: Any) -> Array:
-    name = part.name
-    if not isinstance(gradient, np.ndarray | np.floating | float):
-        raise FormError("form", f"expected the gradient of {name!r} to be an array, got {_describe(gradient)}", name)
-    array = np.asarray(gradient)
-    if array.shape != part.shape:
-        raise FormError(
-            "shape",
-            f"expected the gradient of {name!r} to have shape {part.shape}, got shape={array.shape}"
-            f"{_shape_hint(array, part.shape)}",
-            name,
-        )
-    if array.dtype != part.dtype:
-        raise FormError(
-            "dtype", f"expected the gradient of {name!r} to have dtype {part.dtype}, got dtype={array.dtype}", name
-        )
-    return array
-
-
-def require_finite(gradients: Mapping[str, Array], vector: Vector) -> None:
-    """Refuse gradients that are not finite.
-
-    Parameters
-    ----------
-    gradients : mapping of str to ndarray
-    vector : Vector
-        The same as one vector.
-
-    Raises
-    ------
-    FormError
-        With the first entry that is not.
-    """
-    if is_finite(vector):
-        return
-    name, gradient = next((name, array) for name, array in gradients.items() if not np.isfinite(array).all())
-    finite = np.isfinite(gradient)
-    index = tuple(int(i) for i in np.argwhere(~finite)[0])
-    raise FormError(
-        "finite",
-        f"expected the gradient of {name!r} to be finite, got {gradient[index]} at index {index} "
-        f"({np.count_nonzero(~finite)} of {gradient.size} entries are not finite)",
-        name,
-    )
-
-
-def _shape_hint(array: Array, shape: tuple[int, ...]) -> str:
-    if array.shape == shape[::-1]:
-        return ", which is its transpose"
-    if array.ndim > len(shape) and array.shape[array.ndim - len(shape) :] == shape:
-        return f"; is the sum over the first {array.ndim - len(shape)} axes missing?"
-    return ""
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of dtype {value.dtype} and shape {value.shape}"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}: ({', '.join(type(item).__name__ for item in value)})"
-    return "None" if value is None else f"a value of type {type(value).__name__}"
-
-
-def _call(what: str, function: Callable[[Any], Any], argument: Any) -> Any:
-    try:
-        return function(argument)
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}:{frame.lineno}"
-        raise SubjectRaisedError(f"{what} raised {type(error).__name__}: {error} ({place})") from error

@@ -40,7 +40,7 @@ BLUNT_FINER = 1000.0
 _CLEARLY = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pulled:
     """A cotangent and what the pullback made of it.
 
@@ -56,7 +56,7 @@ class Pulled:
     sizes: dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """What two forwards tell about one tangent.
 
@@ -93,7 +93,7 @@ class Difference:
         return [float(total) for total in totals / (2 * self.step)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Test:
     """One scalar test of a gradient against a slope.
 
@@ -121,6 +121,12 @@ class Test:
         return math.isfinite(self.tolerance) and abs(self.analytic - self.numeric) <= self.tolerance
 
 
+def pull(setting: Setting, k: int) -> Pulled:
+    """Return the k-th random cotangent of a setting with what the pullback made of it."""
+    cotangent, gradient = setting.pull(k)
+    return Pulled(cotangent=cotangent, gradient=gradient, sizes=setting.sizes(gradient))
+
+
 def difference(function: Function, point: Vector, outputs: Vector, tangent: Vector, step: float = STEP) -> Difference:
     """Difference the outputs along a tangent: two forwards.
 
@@ -137,7 +143,8 @@ def difference(function: Function, point: Vector, outputs: Vector, tangent: Vect
     gap -= outputs
     gap *= 1 / step
     size = norm(slope)
-    return Difference(point, tangent, step, slope, gap, size, _is_kinked(function, outputs, gap, slope, size, step))
+    kinked = _is_kinked(function, outputs, gap, slope, size, step)
+    return Difference(point=point, tangent=tangent, step=step, slope=slope, gap=gap, size=size, kinked=kinked)
 
 
 def _move(point: Vector, tangent: Vector, step: float, moved: Vector) -> Vector:
@@ -224,7 +231,8 @@ def compare(
         numeric = float(np.dot(one.cotangent, moved.slope))
         scale = TYPICAL_MAGNITUDE * max(math.hypot(*(one.sizes[name] for name in names)), moved.size)
         proper = precision.analytic_tolerance * scale
-        tests.append(Test(analytic, numeric, proper + noise, scale, noise <= blunt * proper))
+        tolerance, sharp = proper + noise, noise <= blunt * proper
+        tests.append(Test(analytic=analytic, numeric=numeric, tolerance=tolerance, scale=scale, sharp=sharp))
     return tests
 
 
@@ -232,10 +240,8 @@ def compare_once(setting: Setting, names: Collection[str], step: float = STEP) -
     """Test the first gradient of a setting against one difference along which the named primals move."""
     tangent = setting.restricted(setting.tangent(), names)
     moved = difference(setting.function, setting.point, setting.outputs, tangent, step)
-    cotangent, gradient = setting.pull(0)
-    pulled = Pulled(cotangent, gradient, setting.sizes(gradient))
     floor = noise_floor(setting.outputs, step, 0.0 if step == STEP else norm(moved.gap) * step)
-    (test,) = compare([pulled], moved, names, setting.probe.analytic_precision, floor)
+    (test,) = compare([pull(setting, 0)], moved, names, setting.probe.analytic_precision, floor)
     return test, moved
 
 

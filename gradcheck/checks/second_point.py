@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.contracts.session import Session
-from gradcheck.checks.gradient import GradientEvidence, check_gradient
-from gradcheck.checks.probe import FormError, SubjectRaisedError
+from gradcheck.checks.evidence import GradientEvidence
+from gradcheck.checks.gradient_check import check_gradient
 from gradcheck.checks.projected import compare_once
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.precision import DOUBLE
@@ -15,7 +16,7 @@ from gradcheck.numeric.precision import DOUBLE
 _ROUGHLY = 1e-2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SecondPoint:
     """What was wrong at the second point.
 
@@ -54,7 +55,7 @@ def check_second_point(session: Session, take_apart: bool) -> SecondPoint | None
     unmoved = tuple(
         part.name for part in session.space if here[part.slice].any() and (here[part.slice] == there[part.slice]).all()
     )
-    return SecondPoint(setting, evidence, unmoved)
+    return SecondPoint(setting=setting, evidence=evidence, unmoved=unmoved)
 
 
 def _agrees(setting: Setting) -> bool:

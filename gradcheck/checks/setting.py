@@ -1,27 +1,26 @@
-"""Everything that the stages of one gradient check share: the subject, its linearization, the numeric forward."""
+"""What all checks of a gradient at one point share: the subject, its linearization, the numeric forward."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from gradcheck.checks.probe import FormError, Linearization, Probe
-from gradcheck.numeric.directions import random_tangent, scaled, scales, signed_random
+from gradcheck.checks.answers import FormError
+from gradcheck.checks.numeric_forward import NumericForward
+from gradcheck.checks.probe import Linearization, Probe
+from gradcheck.numeric.directions import random_tangent, rounded_anew, scaled, scales, signed_random
 from gradcheck.numeric.function import Function
-from gradcheck.numeric.ladder import RATIO, Slopes, a_priori_noise
-from gradcheck.numeric.noise import Noise, measure_noise
-from gradcheck.numeric.precision import DOUBLE, Precision
+from gradcheck.numeric.ladder import RATIO
+from gradcheck.numeric.precision import DOUBLE
 from gradcheck.numeric.space import Space, Vector, norm, rms
 
-#: Standard deviations of measured noise that an error bar allows for.
-SIGMAS = 4.0
 #: Evaluations of the pullback from which the rounding of the analytic side is measured.
 _SPREAD_DRAWS = 6
-#: The same before anything is blamed on them: of few draws the spread may be small by chance.
+#: The same before a failure is reported: the spread of few draws may be small by chance.
 _CAREFUL_DRAWS = 30
 #: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
 ENTRY_ROUNDINGS = 8.0
@@ -33,7 +32,7 @@ _BEYOND_BALANCE = 1e-4
 _EQUAL_DIGITS = 9
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """One subject at one point, ready to be differenced.
 
@@ -43,28 +42,28 @@ class Setting:
     point : Vector
         The primals, or another point.
     linearization : Linearization
-    function : Function
+    forward : NumericForward
         The forward as differences see it.
-    outputs : Vector
-        Its value at the point.
     rng : numpy.random.Generator
-    measured : Noise or None
-        Noise of the forward, where it was measured.
-    pulls : list of (Vector, Vector)
-        Random cotangents, and what the pullback made of them.
+    scales : Vector
+        The natural size of a move of each primal: its root mean square.
+    moves : Vector
+        How far tangents move each primal: by its scale, unless gradients were balanced.
     straight : float or None
         A step within which the forward was seen to have no kinks, where larger ones had.
+    pulls : list of (Vector, Vector)
+        The random cotangents that were pulled back so far, with their gradients.
     """
 
     probe: Probe
     point: Vector
     linearization: Linearization
-    function: Function
-    outputs: Vector
+    forward: NumericForward
     rng: np.random.Generator
-    measured: Noise | None = field(default=None)
+    scales: Vector
+    moves: Vector
+    straight: float | None = None
     pulls: list[tuple[Vector, Vector]] = field(default_factory=list)
-    straight: float | None = field(default=None)
 
     @classmethod
     def of(
@@ -91,7 +90,16 @@ class Setting:
                 f"expected forward to return the outputs of vjp, {linearization.outputs.size} entries, "
                 f"got {outputs.size}",
             )
-        return cls(probe, point, linearization, function, outputs, rng)
+        sizes = scales(probe.space, point)
+        return cls(
+            probe=probe,
+            point=point,
+            linearization=linearization,
+            forward=NumericForward(function, point, outputs),
+            rng=rng,
+            scales=sizes,
+            moves=sizes,
+        )
 
     @property
     def space(self) -> Space:
@@ -103,41 +111,42 @@ class Setting:
         """The names of all primals."""
         return tuple(part.name for part in self.space)
 
-    @cached_property
+    @property
+    def function(self) -> Function:
+        """The forward as a function of one vector."""
+        return self.forward.function
+
+    @property
+    def outputs(self) -> Vector:
+        """The value of that function at the point."""
+        return self.forward.outputs
+
+    @property
     def noise(self) -> Vector:
-        """Error of each output: trusted from the dtype at first, measured when that is contradicted."""
-        return a_priori_noise(self.outputs, self.function.precision)
+        """Error of each output."""
+        return self.forward.noise
 
-    @cached_property
-    def scales(self) -> Vector:
-        """The natural size of a move of each primal: its root mean square."""
-        return scales(self.space, self.point)
-
-    @cached_property
-    def moves(self) -> Vector:
-        """How far tangents move each primal: by its scale, unless the gradients were balanced."""
-        return self.scales
-
-    def balance(self, gradient: Vector) -> None:
+    def balanced(self) -> Setting:
         """Move primals of large gradients less, and those of small ones more, so that one test sees all of them.
 
         Nothing is changed where a joint test sees them anyway. Moves stay within a factor of 10 of the scale of their
         primal, so that rounding and truncation stay small beside the tolerance.
         """
+        _, gradient = self.pull(0)
         sizes = np.array(list(self.sizes(gradient).values()))
         largest = sizes.max()
         seen = sizes[sizes > _BEYOND_BALANCE * largest]
         if not seen.size or seen.min() * _BALANCED_RANGE >= largest:
-            return
+            return self
         reach = math.sqrt(_BALANCED_RANGE)
         middle = largest / reach
         with np.errstate(divide="ignore"):
             factors = np.clip(middle / sizes, 1 / reach, reach)
-        self.moves = self.scales * np.where(sizes > 0, factors, 1.0)
+        return replace(self, moves=self.scales * np.where(sizes > 0, factors, 1.0))
 
     @cached_property
     def scale_of_entry(self) -> Vector:
-        """The same for each entry."""
+        """The scale of the primal of each entry."""
         return scaled(self.space, np.ones(self.space.size), self.scales)
 
     def tangent(self) -> Vector:
@@ -204,35 +213,15 @@ class Setting:
             return precision.first_step
         return RATIO * self.straight
 
-    @property
-    def declared(self) -> Precision | None:
-        """The precision that the subject declares for its forward."""
-        return self.probe.declared_precision
-
-    def measure(self, slopes: Slopes) -> bool:
-        """Measure the noise of the forward along slopes already known, once; return whether that was the first time."""
-        if self.measured is not None:
-            return False
-        # A slope that changes from step to step is not the slope here.
-        local = np.where(slopes.truncation < np.abs(slopes.value) / 10, slopes.value, 0.0)
-        self.measured = measure_noise(self.function, self.point, slopes.taken, self.outputs, local)
-        typical = rms(self.measured.level)
-        noise = np.maximum(self.noise, SIGMAS * np.maximum(self.measured.level, typical / 2))
-        self.noise = noise
-        self.function = Function(self.function.evaluate, self.function.round, self.measured.precision)
-        return True
-
     def analytic_spread(self, cotangent: Vector, tangent: Vector, *, careful: bool = False) -> float:
         """Measure how far rounding alone moves ``⟨A, d⟩``: the standard deviation over inputs a few roundoffs apart."""
-        unit = 2 * self.probe.analytic_precision.unit
-        form = self.linearization.form.space
-
-        def rounded_anew() -> float:
-            point = self.space.round(self.point * (1 + unit * self.rng.uniform(-1, 1, self.space.size)))
-            weights = form.round(cotangent * (1 + unit * self.rng.uniform(-1, 1, cotangent.size)))
-            return float(np.dot(self.probe.linearize(point).pullback(weights), tangent))
-
-        return float(np.std([rounded_anew() for _ in range(_CAREFUL_DRAWS if careful else _SPREAD_DRAWS)], ddof=1))
+        unit = self.probe.analytic_precision.unit
+        drawn = []
+        for _ in range(_CAREFUL_DRAWS if careful else _SPREAD_DRAWS):
+            point = rounded_anew(self.space, self.point, unit, self.rng)
+            weights = rounded_anew(self.linearization.form.space, cotangent, unit, self.rng)
+            drawn.append(float(np.dot(self.probe.linearize(point).pullback(weights), tangent)))
+        return float(np.std(drawn, ddof=1))
 
     def analytic_floor(self, cotangent: Vector, moved: float) -> float:
         """Return the rounding of ``⟨A, d⟩`` that no change of the inputs shows.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.checks.probe import FormError, SubjectRaisedError
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.entries import Entries
 from gradcheck.numeric.space import Part, Vector
@@ -63,7 +63,12 @@ class StackedDifferences:
             gap[rows] = 2 * np.einsum("ko,ko->k", np.abs(plus + minus), np.abs(weights[sample]))
         point = self._setting.point[part.slice]
         distance = (point + steps[part.slice]) - (point - steps[part.slice])
-        return Entries(np.arange(part.start, part.stop), value / distance, gap / distance, distance)
+        return Entries(
+            positions=np.arange(part.start, part.stop),
+            value=value / distance,
+            gap=gap / distance,
+            distance=distance,
+        )
 
     def _evaluate(
         self, part: Part, sample: NDArray[np.int_], entry: NDArray[np.int_], steps: Vector

@@ -1,35 +1,39 @@
-"""The stages of one check in their order, each one's calls counted, each switched off by name with a reason."""
+"""The stages of one check, as a list: each takes what is known of a subject, and returns what is known after it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
+from gradcheck.checks.answers import FormError
+from gradcheck.checks.check_laws import check_law, holds_here
 from gradcheck.checks.contracts import CONTRACTS, check_contract
-from gradcheck.checks.contracts.agreement import AGREEMENT
+from gradcheck.checks.contracts.agreement import agreement
 from gradcheck.checks.contracts.contract import Contract
 from gradcheck.checks.contracts.memory import find_unwritten
 from gradcheck.checks.contracts.session import Session
+from gradcheck.checks.evidence import GradientEvidence
 from gradcheck.checks.exact import exact_tests
 from gradcheck.checks.findings import (
+    answer_failure,
     contract_failure,
     exact_failure,
     gradient_failures,
     precision_failure,
     second_point_failures,
 )
-from gradcheck.checks.gradient import GradientEvidence, check_gradient
-from gradcheck.checks.laws import check_law, holds_here
-from gradcheck.checks.localize import compare_every_entry
-from gradcheck.checks.probe import FormError, Probe
+from gradcheck.checks.gradient_check import check_gradient
+from gradcheck.checks.probe import Probe
 from gradcheck.checks.second_point import check_second_point
 from gradcheck.checks.setting import Setting
 from gradcheck.messages import did_you_mean
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.records.report import CaseId, Evaluations, Failure
+from gradcheck.records.report import CaseId, Failure
+from gradcheck.subject import Law, Subject
 
 #: Stages beside the contracts that can be switched off.
 _OTHERS = ("laws", "linear", "second-point")
@@ -47,10 +51,9 @@ _SETTLING = (
     "call-order",
     "linear-in-cotangent",
 )
-_GoesOn: TypeAlias = Literal["all", "gradient", "nothing"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a subject is checked.
 
@@ -87,7 +90,7 @@ class Settings:
 
     def reports(self, contract: Contract) -> bool:
         """Whether the group of a contract is run."""
-        return ("forward" if contract is AGREEMENT else "contracts") in self.groups
+        return ("forward" if contract is agreement else "contracts") in self.groups
 
     def needs(self, contract: Contract) -> bool:
         """Whether a contract is run: for itself, or for what follows."""
@@ -95,84 +98,204 @@ class Settings:
         return self.reports(contract) or (judges and contract.name in _SETTLING)
 
 
-class Ledger:
-    """The calls that each check spent, and what it found.
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of a subject between two stages, and how it is checked.
 
     Attributes
     ----------
-    failures : list of Failure
-    notes : list of str
+    probe : Probe
+    rng : numpy.random.Generator
+    settings : Settings
+    case : CaseId
+        Where failures say that they come from.
+    without : mapping of str to str
+        The checks that are switched off, by the settings or by the subject.
+    failures : tuple of Failure
+    notes : tuple of str
     evidence : GradientEvidence
+    linearized : Setting or None
+        The subject at its point, once it is linearized.
+    session : Session or None
+        The calls that the checks beside the gradient's share; None where these are not run, or would tell nothing.
+    is_over : bool
+        Whether further stages would tell nothing.
     """
 
-    def __init__(self, probe: Probe, case: CaseId, without: Mapping[str, str]) -> None:
-        self._probe = probe
-        self._without = without
-        self.case = case
-        self._spent: dict[str, list[int]] = {}
-        self.failures: list[Failure] = []
-        self.notes: list[str] = []
-        self.evidence = GradientEvidence(judged=dict.fromkeys((part.name for part in probe.space), 0.0))
+    probe: Probe
+    rng: np.random.Generator
+    settings: Settings
+    case: CaseId
+    without: Mapping[str, str]
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
+    evidence: GradientEvidence = field(default_factory=GradientEvidence)
+    linearized: Setting | None = None
+    session: Session | None = None
+    is_over: bool = False
+
+    @property
+    def setting(self) -> Setting:
+        """The subject at its point."""
+        assert self.linearized is not None
+        return self.linearized
+
+    @property
+    def compares(self) -> bool:
+        """Whether gradients are compared with differences."""
+        return "gradient" in self.settings.groups
+
+    @property
+    def reports_low_precision(self) -> bool:
+        """Whether a failure already says that the subject computes in a lower precision."""
+        return any(failure.check == "precision" for failure in self.failures)
 
     def is_due(self, check: str) -> bool:
         """Whether a check was not switched off."""
-        return check not in self._without
+        return check not in self.without
 
-    def booking(self, check: str) -> _Booking:
-        """Book the calls that are made inside to a check."""
-        return _Booking(self._probe, self._spent.setdefault(check, [0, 0]))
-
-    @property
-    def spent(self) -> dict[str, Evaluations]:
-        """The calls of each check."""
-        return {check: Evaluations(*calls) for check, calls in self._spent.items()}
+    def plus(self, failures: Iterable[Failure] = (), notes: Iterable[str] = ()) -> Known:
+        """Return this with what a stage found."""
+        failures, notes = tuple(failures), tuple(notes)
+        if not failures and not notes:
+            return self
+        return replace(self, failures=self.failures + failures, notes=self.notes + notes)
 
 
-class _Booking:
-    """Adds the calls made between entering and leaving to an account of forwards and pullbacks."""
-
-    def __init__(self, probe: Probe, account: list[int]) -> None:
-        self._probe = probe
-        self._account = account
-
-    def __enter__(self) -> None:
-        self._account[0] -= self._probe.forwards
-        self._account[1] -= self._probe.pullbacks
-
-    def __exit__(self, *error: object) -> None:
-        self._account[0] += self._probe.forwards
-        self._account[1] += self._probe.pullbacks
+Stage: TypeAlias = Callable[[Known], Known]
 
 
-def run_stages(probe: Probe, rng: np.random.Generator, settings: Settings, ledger: Ledger) -> None:
-    """Run every stage that is due, and leave what it found in the ledger.
+def stages(subject: Subject) -> list[Stage]:
+    """Return the stages of the check of a subject, in their order.
 
-    Raises
-    ------
-    FormError, SubjectRaisedError
-        If the first answer is no answer; what was found until then is in the ledger.
+    A stage that is switched off, or that would tell nothing after what was found, returns what it is given. Where the
+    subject gives no answer it raises `FormError` or `SubjectRaisedError`: then what the stages before found is known.
     """
-    with ledger.booking("gradient"):
-        setting = Setting.of(probe, rng)
-    session = _open(setting, ledger) if settings.contracts else None
-    goes_on: _GoesOn = "all" if session is None else _run_contracts(session, settings, ledger)
-    if goes_on == "nothing":
-        return
-    if session is not None:
-        setting.pulls = session.pulls
-    by_differences = "gradient" in settings.groups
-    if not by_differences:
-        ledger.evidence = GradientEvidence()  # nothing was asked that differences could not judge
-    wrong = by_differences and _run_gradient(setting, settings, ledger)
-    if session is not None and goes_on == "all":
-        if "laws" in settings.groups:
-            _run_laws(session, ledger, wrong)
-        if by_differences and not wrong:
-            _run_exact(setting, ledger)
-            _run_second_point(session, settings, ledger)
-    lower = precision_failure(setting, ledger.case) if by_differences else None
-    if lower is not None and not _told_of_precision(ledger):
-        ledger.failures.append(lower)
+    return [
+        linearize,
+        pull_back,
+        check_contracts,
+        compare_gradient,
+        *(partial(obey_law, law=law) for law in subject.laws),
+        compare_exactly,
+        compare_at_second_point,
+        look_for_low_precision,
+    ]
+
+
+def linearize(known: Known) -> Known:
+    """Make the first forward."""
+    with known.probe.counting("gradient"):
+        return replace(known, linearized=Setting.of(known.probe, known.rng))
+
+
+def pull_back(known: Known) -> Known:
+    """Make the first pullback; where it is not finite, see whether that is memory that nobody wrote."""
+    if not known.settings.contracts:
+        return known
+    with known.probe.counting("form"):
+        try:
+            return replace(known, session=Session(known.setting))
+        except FormError as error:
+            cotangent = known.setting.cotangent()
+            found = find_unwritten(known.probe, cotangent) if error.check == "finite" else None
+            if found is None or not known.is_due("uninitialised"):
+                raise
+            unwritten = contract_failure("uninitialised", found, known.case)
+            return replace(known.plus([unwritten, answer_failure(error, known.case)]), is_over=True)
+
+
+def check_contracts(known: Known) -> Known:
+    """Check the contracts, until one is broken after which the others would tell nothing."""
+    session, settings = known.session, known.settings
+    if session is None:
+        return known
+    for contract in CONTRACTS:
+        if not (settings.needs(contract) and known.is_due(contract.name) and contract.applies(known.probe)):
+            continue
+        with known.probe.counting(contract.name):
+            violations = list(check_contract(contract, session))
+        if not violations:
+            continue
+        known = known.plus(
+            contract_failure(contract.name, violation, known.case)
+            for violation in violations
+            if settings.reports(contract) or violation.ends_contracts or violation.ends_check
+        )
+        if any(violation.ends_check for violation in violations):
+            return replace(known, is_over=True)
+        if any(violation.ends_contracts for violation in violations):
+            known = replace(known, session=None)
+            break
+    return replace(known, linearized=replace(known.setting, pulls=session.pulls))
+
+
+def compare_gradient(known: Known) -> Known:
+    """Compare the gradient with differences."""
+    settings = known.settings
+    if not known.compares:
+        return replace(known, evidence=GradientEvidence())  # nothing is asked that differences could not judge
+    with known.probe.counting("gradient"):
+        evidence = check_gradient(
+            known.setting,
+            trials=settings.trials,
+            take_apart=settings.take_apart,
+            exhaustive=settings.exhaustive,
+        )
+        failures = list(gradient_failures(known.setting, evidence, known.case, settings.draws))
+    notes = []
+    if known.probe.raised_beside is not None and evidence.unclear:
+        notes.append(f"beside the point the forward has no values: {known.probe.raised_beside}")
+    return replace(known.plus(failures, notes), evidence=evidence)
+
+
+def obey_law(known: Known, law: Law) -> Known:
+    """Check a law; where a wrong gradient breaks it, that is a note beside the gradient, no failure of its own."""
+    check, session = f"law:{law.name}", known.session
+    if session is None or "laws" not in known.settings.groups or not holds_here(law, session):
+        return known
+    if not (known.is_due("laws") and known.is_due(check)):
+        return known
+    with known.probe.counting(check):
+        broken = check_law(law, session)
+    if broken is None:
+        return known
+    if known.evidence.is_wrong:
+        return known.plus(notes=[f"the law {law.name!r} is broken too: {broken.sentence}"])
+    return known.plus([contract_failure(check, broken, known.case)])
+
+
+def compare_exactly(known: Known) -> Known:
+    """Compare with exact differences where the forward is linear, if the gradient is right as far as others see."""
+    setting = known.setting
+    in_double = setting.function.precision is DOUBLE and setting.probe.analytic_precision is DOUBLE
+    if not _looks_further(known, "linear") or known.reports_low_precision or not in_double:
+        return known
+    with known.probe.counting("linear"):
+        tests = list(exact_tests(setting.balanced()))
+    return known.plus(exact_failure(test, known.case) for test in tests if not test.agrees)
+
+
+def compare_at_second_point(known: Known) -> Known:
+    """Compare the gradient at a second point too, if it is right at the first one."""
+    if known.session is None or not _looks_further(known, "second-point"):
+        return known
+    with known.probe.counting("second-point"):
+        found = check_second_point(known.session, known.settings.take_apart)
+        failures = [] if found is None else list(second_point_failures(found, known.case, known.settings.draws))
+    return known.plus(failures)
+
+
+def look_for_low_precision(known: Known) -> Known:
+    """Report a forward that computes in a lower precision than it promises."""
+    lower = precision_failure(known.setting, known.case) if known.compares else None
+    return known if lower is None or known.reports_low_precision else known.plus([lower])
+
+
+def _looks_further(known: Known, check: str) -> bool:
+    """Whether a check is due that looks for what the comparison with differences has not found."""
+    asked = known.session is not None and known.compares
+    return asked and not known.evidence.is_wrong and known.is_due(check)
 
 
 def require_known(without: Mapping[str, str]) -> None:
@@ -188,90 +311,3 @@ def require_known(without: Mapping[str, str]) -> None:
             raise ValueError(
                 f"expected a check to do without among {', '.join(known)}, got {name!r}{did_you_mean(name, known)}"
             )
-
-
-def _open(setting: Setting, ledger: Ledger) -> Session:
-    """Make the first pullback; where it is not finite, see whether that is memory that nobody wrote."""
-    with ledger.booking("form"):
-        try:
-            return Session(setting)
-        except FormError as error:
-            cotangent = setting.cotangent()
-            found = find_unwritten(setting.probe, cotangent) if error.check == "finite" else None
-            if found is not None and ledger.is_due("uninitialised"):
-                ledger.failures.append(contract_failure("uninitialised", found, ledger.case))
-            raise
-
-
-def _run_gradient(setting: Setting, settings: Settings, ledger: Ledger) -> bool:
-    """Compare the gradient with differences; return whether it is wrong."""
-    with ledger.booking("gradient"):
-        ledger.evidence = check_gradient(setting, settings.trials, settings.take_apart)
-        if settings.exhaustive and not ledger.evidence.is_wrong:
-            ledger.evidence.wrong += compare_every_entry(setting)
-        wrong = list(gradient_failures(setting, ledger.evidence, ledger.case, settings.draws))
-    if setting.probe.raised_beside is not None and ledger.evidence.unclear:
-        ledger.notes.append(f"beside the point the forward has no values: {setting.probe.raised_beside}")
-    ledger.failures += wrong
-    return bool(wrong)
-
-
-def _run_contracts(session: Session, settings: Settings, ledger: Ledger) -> _GoesOn:
-    """Run the contracts; return what can tell anything after that."""
-    for contract in CONTRACTS:
-        if not (settings.needs(contract) and ledger.is_due(contract.name) and contract.applies(session.probe)):
-            continue
-        with ledger.booking(contract.name):
-            violations = list(check_contract(contract, session))
-        if not violations:
-            continue
-        ledger.failures += [
-            contract_failure(contract.name, violation, ledger.case)
-            for violation in violations
-            if settings.reports(contract) or violation.ends_contracts or violation.ends_check
-        ]
-        if any(violation.ends_check for violation in violations):
-            return "nothing"
-        if any(violation.ends_contracts for violation in violations):
-            return "gradient"
-    return "all"
-
-
-def _run_laws(session: Session, ledger: Ledger, is_wrong: bool) -> None:
-    """Check the laws; those that a wrong gradient breaks are told beside it, not as faults of their own."""
-    if not ledger.is_due("laws"):
-        return
-    for law in session.probe.subject.laws:
-        check = f"law:{law.name}"
-        if not ledger.is_due(check) or not holds_here(law, session):
-            continue
-        with ledger.booking(check):
-            broken = check_law(law, session)
-        if broken is not None and is_wrong:
-            ledger.notes.append(f"the law {law.name!r} is broken too: {broken.sentence}")
-        elif broken is not None:
-            ledger.failures.append(contract_failure(check, broken, ledger.case))
-
-
-def _run_exact(setting: Setting, ledger: Ledger) -> None:
-    if _told_of_precision(ledger) or not ledger.is_due("linear") or not _computes_in_double(setting):
-        return
-    with ledger.booking("linear"):
-        ledger.failures += [exact_failure(test, ledger.case) for test in exact_tests(setting) if not test.agrees]
-
-
-def _run_second_point(session: Session, settings: Settings, ledger: Ledger) -> None:
-    if not ledger.is_due("second-point"):
-        return
-    with ledger.booking("second-point"):
-        found = check_second_point(session, settings.take_apart)
-        if found is not None:
-            ledger.failures += second_point_failures(found, ledger.case, settings.draws)
-
-
-def _told_of_precision(ledger: Ledger) -> bool:
-    return any(failure.check == "precision" for failure in ledger.failures)
-
-
-def _computes_in_double(setting: Setting) -> bool:
-    return setting.function.precision is DOUBLE and setting.probe.analytic_precision is DOUBLE

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.probe import Probe, flatten_outputs
+from gradcheck.checks.answers import flatten_outputs
+from gradcheck.checks.probe import Probe
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE
 from gradcheck.numeric.space import Space, Vector

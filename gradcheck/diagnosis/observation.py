@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
+from gradcheck.checks.answers import FormError, SubjectRaisedError
+from gradcheck.checks.probe import Probe
 from gradcheck.diagnosis.differences import TooExpensiveError, differentiated
 from gradcheck.mutants.mutant import Mutant, Question, copied, mapped
 from gradcheck.subject import Array, Arrays, Subject, Vjp

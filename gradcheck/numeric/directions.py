@@ -58,3 +58,8 @@ def scaled(space: Space, entries: Vector, factors: Vector) -> Vector:
 def random_tangent(space: Space, factors: Vector, rng: np.random.Generator) -> Vector:
     """Return a tangent that moves every entry, by 1 to 2 times the scale of its array (`factors`, see `scales`)."""
     return scaled(space, signed_random(space.size, rng), factors)
+
+
+def rounded_anew(space: Space, vector: Vector, unit: float, rng: np.random.Generator) -> Vector:
+    """Return a vector whose entries are off by up to two units of roundoff, rounded to the dtypes of the space."""
+    return space.round(vector * (1 + 2 * unit * rng.uniform(-1, 1, vector.size)))

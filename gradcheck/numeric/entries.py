@@ -12,7 +12,7 @@ from gradcheck.numeric.function import Function
 from gradcheck.numeric.space import Vector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entries:
     """Numeric gradient of some entries.
 
@@ -63,7 +63,7 @@ def entry_gradient(
         plus, minus = function.evaluate(above), function.evaluate(below)
         value[k] = np.dot(cotangent, plus - minus) / distance[k]
         gap[k] = 2 * np.dot(weights, np.abs(plus + minus - twice)) / distance[k]
-    return Entries(chosen, value, gap, distance)
+    return Entries(positions=chosen, value=value, gap=gap, distance=distance)
 
 
 def _moved(function: Function, point: Vector, position: int, step: float) -> Vector:

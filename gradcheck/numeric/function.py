@@ -10,7 +10,7 @@ from gradcheck.numeric.precision import Precision
 from gradcheck.numeric.space import Vector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Function:
     """A function from vectors to vectors.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.numeric.function import Function, displacement, evaluate_pair
-from gradcheck.numeric.precision import DOUBLE, Precision
+from gradcheck.numeric.precision import Precision
 from gradcheck.numeric.space import Vector, rms
 
 #: Ratio of neighbouring steps. A power of two, so that scaling a step never rounds.
@@ -20,7 +20,7 @@ RATIO = 4.0
 ROUNDINGS = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rung:
     """Central slope and one-sided gap at one step.
 
@@ -42,7 +42,7 @@ class Rung:
     take: Callable[[], Vector]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Slopes:
     """Slopes of all outputs along one direction, at the step that shows them best.
 
@@ -95,8 +95,16 @@ def climb(
     first_step : float
     rungs : int
     """
-    steps = [first_step / RATIO**k for k in range(rungs)]
-    return tuple(_rung(function, point, outputs, direction, step) for step in steps)
+    climbed = []
+    for k in range(rungs):
+        step = first_step / RATIO**k
+        pair = evaluate_pair(function, point, step * direction)
+        with np.errstate(invalid="ignore", over="ignore"):
+            slope = (pair.plus - pair.minus) / (2 * step)
+            gap = (pair.plus - 2 * outputs + pair.minus) / step
+        take = partial(_direction_taken, function, point, direction, step)
+        climbed.append(Rung(step=step, slope=slope, gap=gap, take=take))
+    return tuple(climbed)
 
 
 def read(
@@ -125,12 +133,9 @@ def read(
     return min(candidates, key=lambda slopes: _badness(slopes, chosen))
 
 
-def _rung(function: Function, point: Vector, outputs: Vector, direction: Vector, step: float) -> Rung:
-    pair = evaluate_pair(function, point, step * direction)
-    with np.errstate(invalid="ignore", over="ignore"):
-        slope = (pair.plus - pair.minus) / (2 * step)
-        gap = (pair.plus - 2 * outputs + pair.minus) / step
-    return Rung(step, slope, gap, lambda: displacement(function, point, step * direction) / (2 * step))
+def _direction_taken(function: Function, point: Vector, direction: Vector, step: float) -> Vector:
+    """Return the direction between the two points of a step as they are rounded."""
+    return displacement(function, point, step * direction) / (2 * step)
 
 
 def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Slopes:
@@ -140,14 +145,19 @@ def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Sl
     rounding = noise / fine.step
     change = np.abs(value - before)
     jump = 4 / 3 * np.abs(gap - gap_before / RATIO)
-    # A third of the change is five times the truncation error of a difference that converges as h², and the error of
-    # one that converges as h only, where the second derivative jumps (ELU at 0). The large steps of a low precision
-    # cross kinks that are too many to tell apart.
-    truncation = change / (3 if precision is DOUBLE else 2) + jump / 2
+    truncation = change / precision.change_per_error + jump / 2
     typical = np.abs(value) + np.sqrt(np.mean(value**2))
     rough = (change + jump > precision.kink_share * typical) & (change + jump > 8 * rounding)
     at_point = rough & (np.abs(gap) > 0.7 * np.abs(gap_before)) & (np.abs(gap) > 8 * rounding)
-    return Slopes(value, rounding, truncation, finite & ~rough, finite & at_point, fine.take, fine.step)
+    return Slopes(
+        value=value,
+        rounding=rounding,
+        truncation=truncation,
+        smooth=finite & ~rough,
+        at_point=finite & at_point,
+        take=fine.take,
+        step=fine.step,
+    )
 
 
 def _badness(slopes: Slopes, chosen: NDArray[np.bool_] | None) -> float:

@@ -24,13 +24,13 @@ _STRAIGHT_IN_SINGLE = 0.02
 #: Half-way between two precisions some arguments of many cross a rounding boundary of the lower one.
 _STANDING_SHARE_BETWEEN = 0.5
 
-#: The move by which the sensitivity of outputs is told: larger than the roundoff of any lower precision but float16.
+#: The move that shows how sensitive outputs are: larger than the roundoff of any lower precision but float16.
 _RELATIVE = 2.0**-20
 #: Noise of so many times the rounding that its sensitivity explains is that of a lower precision.
 _MANY = 2.0**10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Noise:
     """Measured noise.
 
@@ -73,7 +73,7 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     level, still = _level(values), ~_moves(values)
     # From float32 down the roundoffs are too close together to tell float16 from a difference of large numbers.
     if own is not DOUBLE or not still.any():
-        return Noise(level, own)
+        return Noise(level=level, precision=own)
     values = _line(function, point, direction, outputs, _SPACING * SINGLE.unit)
     # An output that stands still hides its noise; over larger steps, where they are still straight, it shows.
     wide, rise = _level(values), np.abs(values[-1] - values[0])
@@ -87,7 +87,7 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
         return bool(should_move.any() and np.mean(moves[should_move]) < share)
 
     if not stands_still(~still, _STANDING_SHARE):
-        return Noise(level, own)
+        return Noise(level=level, precision=own)
     for precision in (SINGLE, HALF):
         if precision is HALF:
             values = _line(function, point, direction, outputs, _SPACING * HALF.unit)
@@ -100,9 +100,9 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
         if lower and _is_coarse(values, outputs, should_move, precision):
             explained = _explained(function, point, outputs) * own.unit
             if np.median(_level(values)[should_move]) > _MANY * np.median(explained[should_move]):
-                return Noise(_level(values), precision)
+                return Noise(level=_level(values), precision=precision)
         break
-    return Noise(level, own)
+    return Noise(level=level, precision=own)
 
 
 def _is_coarse(values: Vector, outputs: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:

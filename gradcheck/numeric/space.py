@@ -25,7 +25,7 @@ class Part(NamedTuple):
     slice: slice
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Space:
     """The vectors that stand for a mapping of named arrays of fixed shapes and dtypes.
 
@@ -48,7 +48,7 @@ class Space:
             stop = start + array.size
             parts.append(Part(name, array.shape, dtype or array.dtype, start, stop, array.size, slice(start, stop)))
             start = stop
-        return cls(tuple(parts))
+        return cls(parts=tuple(parts))
 
     @property
     def size(self) -> int:

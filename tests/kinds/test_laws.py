@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import gradcheck
+from gradcheck.checks.check_laws import check_law
 from gradcheck.checks.contracts.session import Session
-from gradcheck.checks.laws import check_law
 from gradcheck.checks.probe import Probe
 from gradcheck.checks.setting import Setting
 from gradcheck.kinds import KINDS

@@ -19,7 +19,7 @@ def test_the_gradient_of_a_weighted_sum(rng):
         calls.append(point)
         return np.tanh(matrix @ point)
 
-    function = Function(evaluate, lambda point: point, DOUBLE)
+    function = Function(evaluate=evaluate, round=lambda point: point, precision=DOUBLE)
     outputs = np.tanh(matrix @ x)
     found = entry_gradient(function, x, outputs, g, range(4), np.full(4, 1e-5))
     np.testing.assert_allclose(found.value, matrix.T @ (g * (1 - outputs**2)), rtol=1e-7, atol=1e-9)
@@ -28,7 +28,7 @@ def test_the_gradient_of_a_weighted_sum(rng):
 
 
 def test_the_gap_shows_a_kink():
-    function = Function(np.abs, lambda point: point, DOUBLE)
+    function = Function(evaluate=np.abs, round=lambda point: point, precision=DOUBLE)
     found = entry_gradient(function, np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.ones(2), [0, 1], np.full(2, 1e-5))
     np.testing.assert_allclose(found.gap, [2.0, 0.0], atol=1e-9)
 

@@ -17,7 +17,9 @@ def ladder(function, x, direction, precision=DOUBLE, rungs=3):
     def evaluate(point):
         return function(point.astype(dtype)).astype(np.float64)
 
-    wrapped = Function(evaluate, lambda point: point.astype(dtype).astype(np.float64), precision)
+    wrapped = Function(
+        evaluate=evaluate, round=lambda point: point.astype(dtype).astype(np.float64), precision=precision
+    )
     outputs = evaluate(x)
     steps = climb(wrapped, x, outputs, direction, precision.first_step, rungs)
     return read(steps, a_priori_noise(outputs, precision), precision)

@@ -14,7 +14,7 @@ from reference_layers import BatchNorm
 
 
 def measured(function, x, slope):
-    wrapped = Function(function, lambda point: point, DOUBLE)
+    wrapped = Function(evaluate=function, round=lambda point: point, precision=DOUBLE)
     return measure_noise(wrapped, x, np.ones_like(x), function(x), slope)
 
 
@@ -41,7 +41,9 @@ def test_a_hidden_cast_is_seen(rng, dtype, precision):
 def test_a_hidden_cast_is_seen_where_it_hid_the_slope(rng):
     """Within steps that float32 rounds away a function is flat: its slope was found to be 0."""
     x, direction = rng.standard_normal(50), rng.uniform(1, 2, 50)
-    hiding = Function(lambda v: np.tanh(v.astype(np.float32).astype(float)), lambda point: point, DOUBLE)
+    hiding = Function(
+        evaluate=lambda v: np.tanh(v.astype(np.float32).astype(float)), round=lambda point: point, precision=DOUBLE
+    )
     noise = measure_noise(hiding, x, direction, hiding.evaluate(x), np.zeros(50))
     assert noise.precision is SINGLE
 
@@ -82,7 +84,7 @@ def test_a_small_difference_in_float32_is_no_sign_of_float16():
         return np.log(total)[None].astype(np.float64)
 
     x = np.random.default_rng(0).standard_normal(4).astype(np.float32).astype(np.float64)
-    single = Function(loss, lambda point: point.astype(np.float32).astype(np.float64), SINGLE)
+    single = Function(evaluate=loss, round=lambda point: point.astype(np.float32).astype(np.float64), precision=SINGLE)
     slope = np.array([1e-4 * np.exp(x).sum()])
     assert measure_noise(single, x, np.ones(4), loss(x), slope).precision is SINGLE
 

@@ -4,50 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradcheck.checks.contracts.agreement import AGREEMENT
-from gradcheck.checks.contracts.batches import ANY_RANK, BATCH_EXCHANGE, BATCH_ORDER, BATCH_SIZES, EMPTY_BATCH
+from gradcheck.checks.answers import FormError, SubjectRaisedError
+from gradcheck.checks.contracts.agreement import agreement
+from gradcheck.checks.contracts.batches import any_rank, batch_exchange, batch_order, batch_sizes, empty_batch
 from gradcheck.checks.contracts.contract import Contract
-from gradcheck.checks.contracts.cotangents import LINEAR_IN_COTANGENT, ZERO_FOR_ZERO
-from gradcheck.checks.contracts.memory import ALIAS, MUTATION, OVERWRITTEN, UNINITIALISED
-from gradcheck.checks.contracts.memory_layout import LAYOUT, READ_ONLY
+from gradcheck.checks.contracts.linearity import linear_in_cotangent, zero_for_zero
+from gradcheck.checks.contracts.memory import alias, mutation, overwritten, uninitialised
+from gradcheck.checks.contracts.memory_layout import accepts_read_only, layout
 from gradcheck.checks.contracts.repeated_calls import (
-    ACCUMULATES,
-    CALL_ORDER,
-    DETERMINISTIC,
-    FORWARD_AGREES,
-    OTHER_MODE,
-    PULLBACK_TWICE,
-    REBOUND,
+    accumulates,
+    call_order,
+    deterministic,
+    forward_agrees,
+    other_mode,
+    pullback_twice,
+    rebound,
 )
 from gradcheck.checks.contracts.session import Session
-from gradcheck.checks.contracts.value_form import FORM_OF_ANY_VALUES
+from gradcheck.checks.contracts.value_form import form_of_any_values
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import FormError, SubjectRaisedError
 
 #: In the order in which they run: those first whose violation would show in all that follow.
 CONTRACTS: tuple[Contract, ...] = (
-    MUTATION,
-    ALIAS,
-    UNINITIALISED,
-    PULLBACK_TWICE,
-    ACCUMULATES,
-    DETERMINISTIC,
-    REBOUND,
-    CALL_ORDER,
-    FORWARD_AGREES,
-    AGREEMENT,
-    OTHER_MODE,
-    LINEAR_IN_COTANGENT,
-    ZERO_FOR_ZERO,
-    OVERWRITTEN,
-    READ_ONLY,
-    LAYOUT,
-    BATCH_EXCHANGE,
-    BATCH_ORDER,
-    BATCH_SIZES,
-    ANY_RANK,
-    EMPTY_BATCH,
-    FORM_OF_ANY_VALUES,
+    mutation,
+    alias,
+    uninitialised,
+    pullback_twice,
+    accumulates,
+    deterministic,
+    rebound,
+    call_order,
+    forward_agrees,
+    agreement,
+    other_mode,
+    linear_in_cotangent,
+    zero_for_zero,
+    overwritten,
+    accepts_read_only,
+    layout,
+    batch_exchange,
+    batch_order,
+    batch_sizes,
+    any_rank,
+    empty_batch,
+    form_of_any_values,
 )
 
 
@@ -60,6 +60,8 @@ def check_contract(contract: Contract, session: Session) -> Iterator[Violation]:
         for violation in contract.check(session):
             if violation.adopt is not None:
                 session.probe.adopt(violation.adopt)
+            if violation.spoils_arguments:
+                session.probe.shield_arguments()
             yield violation
     except (FormError, SubjectRaisedError) as error:
-        yield Violation(f"where {contract.promise} is tried: {error}", getattr(error, "primal", None))
+        yield Violation(f"where {contract.promise} is tried: {error}", primal=getattr(error, "primal", None))

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.answers import flatten_outputs
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import Probe, flatten_outputs
+from gradcheck.checks.probe import Probe
 
 
+def _has_sibling(probe: Probe) -> bool:
+    return probe.subject.sibling is not None
+
+
+@contract("agreement", "the outputs are those of a layer known to be right", applies=_has_sibling)
 def agreement(session: Session) -> Iterator[Violation]:
     """The outputs are those of the sibling with the same primals."""
     sibling = session.probe.subject.sibling
@@ -23,19 +29,10 @@ def agreement(session: Session) -> Iterator[Violation]:
     if seen != shapes:
         yield Violation(f"the outputs have shapes {seen}, those of {sibling.name} with the same primals {shapes}")
         return
-    found = session.mismatch(
-        session.form, session.first.outputs, flatten_outputs(due), lambda draws: session.rounding(draws).outputs
-    )
+    found = session.compare_outputs(session.first.outputs, flatten_outputs(due))
     if found is not None:
         yield session.violation(
             found,
             f"{session.named(found)} is not that of {sibling.name} with the same primals: {found}; the forward itself "
             f"computes something else, which no comparison of gradients can see",
         )
-
-
-def _has_sibling(probe: Probe) -> bool:
-    return probe.subject.sibling is not None
-
-
-AGREEMENT = Contract("agreement", "the outputs are those of a layer known to be right", agreement, _has_sibling)

@@ -18,7 +18,7 @@ def always(probe: Probe) -> bool:  # noqa: ARG001 - the condition of a contract 
     return True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """A promise that subjects make, and the check of it.
 
@@ -37,4 +37,9 @@ class Contract:
     name: str
     promise: str
     check: Check
-    applies: Callable[[Probe], bool] = always
+    applies: Callable[[Probe], bool]
+
+
+def contract(name: str, promise: str, *, applies: Callable[[Probe], bool] = always) -> Callable[[Check], Contract]:
+    """Make a contract of the function below, which checks it; parameters as the attributes of `Contract`."""
+    return lambda check: Contract(name=name, promise=promise, check=check, applies=applies)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.poison import OTHER_POISON, POISON, poisoned_memory
 from gradcheck.checks.contracts.session import Session
 from gradcheck.checks.contracts.violation import Violation
@@ -20,12 +20,15 @@ from gradcheck.subject import Array, Trait
 _SHARING_WORK = 100_000
 
 
+def _promises_own_memory(probe: Probe) -> bool:
+    return not probe.is_limited("returns-views")
+
+
+@contract("mutation", "nothing is changed that belongs to others")
 def mutation(session: Session) -> Iterator[Violation]:
     """Primals, cotangents, outputs and constants are as they were after the forward and after the pullback."""
-    violations = list(_changes(session))
-    if violations:
-        session.probe.shields_arguments = True
-    yield from violations
+    for violation in list(_changes(session)):
+        yield replace(violation, spoils_arguments=True)
 
 
 def _changes(session: Session) -> Iterator[Violation]:
@@ -74,6 +77,7 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, np.floating) else str(value)
 
 
+@contract("alias", "results share no memory", applies=_promises_own_memory)
 def alias(session: Session) -> Iterator[Violation]:
     """Outputs and gradients share no memory with arguments, cotangents or each other."""
     linearization = session.linearization
@@ -95,7 +99,7 @@ def _sharing(what: str, primal: str | None, array: Array, known: Mapping[str, Ar
             yield Violation(
                 f"{what} shares memory with {other}: writing into one changes the other; return a copy, or, if "
                 f"callers never write into results, declare gradcheck.{Trait('returns-views')}",
-                primal,
+                primal=primal,
             )
             return
 
@@ -109,6 +113,7 @@ def _share(one: Array, other: Array) -> bool:
         return False  # nothing is blamed that was not seen
 
 
+@contract("uninitialised", "every entry is written")
 def uninitialised(session: Session) -> Iterator[Violation]:
     """Every entry of outputs and gradients is written: none shows what its memory held before."""
     found = None if session.is_settled else find_unwritten(session.probe, session.cotangent)
@@ -139,8 +144,8 @@ def find_unwritten(probe: Probe, cotangent: Vector) -> Violation | None:
         return Violation(
             f"{count} of {part.size} entries of {array} are never written, the first at {list(index)}: they show what "
             f"their memory held before; np.zeros in the place of np.empty, or a loop to the end, mends it",
-            name if what == "gradient" else None,
-            index if what == "gradient" else None,
+            primal=name if what == "gradient" else None,
+            index=index if what == "gradient" else None,
             wrong_entries=count,
             entries=part.size,
             ends_contracts=True,
@@ -160,6 +165,7 @@ def _answer_in_poisoned_memory(probe: Probe, cotangent: Vector, poison: float) -
     return {"output": outputs, "gradient": (linearization.space, linearization.space.join(gradients))}
 
 
+@contract("overwritten", "results stay as they were returned")
 def overwritten(session: Session) -> Iterator[Violation]:
     """What the first calls returned is what it was, after all the calls since."""
     exempt = {*session.probe.limited("overwrites"), *session.probe.limited("accumulates")}
@@ -169,7 +175,7 @@ def overwritten(session: Session) -> Iterator[Violation]:
             yield Violation(
                 f"the gradient of {name!r} that one call returned was overwritten by a later call; return a new "
                 f"array, or declare gradcheck.Trait('overwrites', ({name!r},))",
-                name,
+                primal=name,
             )
     outputs = dict(zip(_named("output", session.linearization.returned), _split(session), strict=True))
     for name, array in _named("output", session.linearization.returned).items():
@@ -189,13 +195,3 @@ def _named(word: str, arrays: Any) -> dict[str, Array]:
     if isinstance(arrays, tuple):
         return {f"{word} {k}": np.asarray(array) for k, array in enumerate(arrays)}
     return {word: np.asarray(arrays)}
-
-
-def _promises_own_memory(probe: Probe) -> bool:
-    return not probe.is_limited("returns-views")
-
-
-MUTATION = Contract("mutation", "nothing is changed that belongs to others", mutation)
-ALIAS = Contract("alias", "results share no memory", alias, _promises_own_memory)
-UNINITIALISED = Contract("uninitialised", "every entry is written", uninitialised)
-OVERWRITTEN = Contract("overwritten", "results stay as they were returned", overwritten)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.answers import FormError, SubjectRaisedError
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Answer, Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
+from gradcheck.checks.probe import Probe
 from gradcheck.numeric.array_layouts import (
     LAYOUTS,
     Layout,
@@ -34,6 +35,12 @@ class _OutsideError(Exception):
     """A question cannot be asked: equal entries are outside the domain of the subject."""
 
 
+def _leaves_arguments(probe: Probe) -> bool:
+    """Whether the subject was not seen to write to its arguments; that it does is reported once."""
+    return not probe.shields_arguments
+
+
+@contract("layout", "memory layout does not matter")
 def layout(session: Session) -> Iterator[Violation]:
     """Each array in each layout, together in few calls: outputs and gradients are those of contiguous arrays.
 
@@ -93,6 +100,7 @@ def _name_guilty(session: Session, found: Mismatch | str, changes: Mapping[str, 
     return _violation(session, found, _who(list(changes)), "each in another memory layout")
 
 
+@contract("read-only", "read-only arrays are accepted", applies=_leaves_arguments)
 def accepts_read_only(session: Session) -> Iterator[Violation]:
     """Arrays that cannot be written to are accepted."""
     if session.is_settled:
@@ -100,10 +108,10 @@ def accepts_read_only(session: Session) -> Iterator[Violation]:
     refused = [name for name in _receivers(session) if isinstance(_tell(session, {name: read_only}), str)]
     if refused:
         reason = _tell(session, {refused[0]: read_only})
-        session.probe.shields_arguments = True
         yield Violation(
             f"with {_who(refused)} that cannot be written to, although nothing is written: {reason}; views and "
-            f"constants are such arrays"
+            f"constants are such arrays",
+            spoils_arguments=True,
         )
 
 
@@ -136,7 +144,7 @@ def _ask(
     change = changes.get(_COTANGENT, keep)
     given: Any = linearization.form.cotangent(session.cotangent)
     weights = tuple(finish(change(one)) for one in given) if isinstance(given, tuple) else finish(change(given))
-    return Answer(outputs, session.space.join(linearization.pull(weights)))
+    return Answer(outputs=outputs, gradient=session.space.join(linearization.pull(weights)))
 
 
 def _who(receivers: list[str]) -> str:
@@ -151,12 +159,3 @@ def _violation(session: Session, found: Mismatch | str, who: str, how: str) -> V
         f"with {who} {how}, {session.named(found)} is {found}: the numbers are the same, their places in memory are "
         f"not; is a buffer read in memory order (ravel('K'), .base, .data)?",
     )
-
-
-def _leaves_arguments(probe: Probe) -> bool:
-    """Whether the subject was not seen to write to its arguments: that it does is told once."""
-    return not probe.shields_arguments
-
-
-LAYOUT = Contract("layout", "memory layout does not matter", layout)
-READ_ONLY = Contract("read-only", "read-only arrays are accepted", accepts_read_only, _leaves_arguments)

@@ -6,20 +6,42 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.answers import SubjectRaisedError, flatten_outputs
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import Probe, SubjectRaisedError, flatten_outputs, seeded_globally
+from gradcheck.checks.probe import Probe, seeded_globally
 from gradcheck.numeric.precision import SINGLE
 from gradcheck.numeric.space import Space, Vector
 from gradcheck.subject import Trait
 
-#: Repetitions from which the spread of what is not deterministic is told.
+#: Repetitions whose spread shows how much results change from call to call.
 _REPEATS = 4
 #: Arrays to which gradients are added hold this before the pullback.
 _PREFILLED = 1.0
 
 
+def _keeps_forwards_apart(probe: Probe) -> bool:
+    return not probe.is_limited("last-forward-only")
+
+
+def _promises_two_pullbacks(probe: Probe) -> bool:
+    return not probe.is_limited("single-pullback")
+
+
+def _has_lasting_arrays(probe: Probe) -> bool:
+    return probe.subject.trait("overwrites") is not None or probe.subject.trait("accumulates") is not None
+
+
+def _has_forward(probe: Probe) -> bool:
+    return probe.subject.forward is not None
+
+
+def _has_other_mode(probe: Probe) -> bool:
+    return probe.subject.other_mode is not None and not probe.is_limited("last-forward-only")
+
+
+@contract("accumulates", "gradients are added to arrays where declared, else never")
 def accumulates(session: Session) -> Iterator[Violation]:
     """A second pullback answers like the first; where gradients are added to arrays, that is declared, and done."""
     declared = session.probe.limited("accumulates")
@@ -27,15 +49,14 @@ def accumulates(session: Session) -> Iterator[Violation]:
     if added:
         trait = Trait("accumulates", added)
         names = ", ".join(map(repr, added))
-        session.probe.adopt(trait)
-        session.forget()
+        session.adopt(trait)
         # Where copies are returned, what they were made of cannot be set to zero.
         later = session.linearization.pullback(session.cotangent)
         cleared = session.mismatch(session.space, later, session.first.gradient) is None
         yield Violation(
             f"a second pullback adds its gradient of {names} to what the first one left; set it to zero in each "
             f"pullback, or, if the caller is meant to, declare gradcheck.{trait}",
-            added[0],
+            primal=added[0],
             ends_contracts=not cleared,
             ends_check=not cleared,
         )
@@ -64,6 +85,7 @@ def _does_not_add(session: Session, declared: tuple[str, ...]) -> Iterator[Viola
         )
 
 
+@contract("rebound", "gradients stay in the same arrays where declared", applies=_has_lasting_arrays)
 def rebound(session: Session) -> Iterator[Violation]:
     """Where gradients are declared to stay in the same arrays, they do."""
     probe, linearization = session.probe, session.linearization
@@ -74,10 +96,11 @@ def rebound(session: Session) -> Iterator[Violation]:
             yield Violation(
                 f"the gradient of {name!r} is declared to stay in one array, but a second pullback returns a new one: "
                 f"who holds the old one does not see it; write into it",
-                name,
+                primal=name,
             )
 
 
+@contract("pullback-twice", "a second pullback answers like the first", applies=_promises_two_pullbacks)
 def pullback_twice(session: Session) -> Iterator[Violation]:
     """A second pullback of one forward answers like the first."""
     again = session.again
@@ -99,6 +122,7 @@ def pullback_twice(session: Session) -> Iterator[Violation]:
         )
 
 
+@contract("deterministic", "equal arguments give equal results")
 def deterministic(session: Session) -> Iterator[Violation]:
     """The same arguments give the same outputs and gradients, bit for bit."""
     first, afresh = session.first, session.afresh
@@ -123,8 +147,8 @@ def _spread(session: Session, who: str, space: Space, draws: list[Vector], how: 
     return Violation(
         f"{who} is not deterministic: with equal arguments {np.count_nonzero(width[part.slice])} of {part.size} "
         f"entries of {about} change from call to call, by up to {width[position]:.2g}{share}{how}",
-        name if space is session.space else None,
-        index if space is session.space else None,
+        primal=name if space is session.space else None,
+        index=index if space is session.space else None,
         wrong_entries=int(np.count_nonzero(width[part.slice])),
         entries=part.size,
         ends_contracts=True,
@@ -143,12 +167,11 @@ def _seeding(session: Session) -> str:
     return "; if it draws random numbers, seed their generator in each forward"
 
 
+@contract("forward-agrees", "forward and vjp return the same outputs", applies=_has_forward)
 def forward_agrees(session: Session) -> Iterator[Violation]:
     """``forward`` and ``vjp`` return the same outputs."""
     outputs = flatten_outputs(session.probe.forward(session.arrays()))
-    found = session.mismatch(
-        session.form, outputs, session.first.outputs, lambda draws: session.rounding(draws).outputs
-    )
+    found = session.compare_outputs(outputs)
     if found is not None:
         yield session.violation(
             found,
@@ -163,6 +186,7 @@ def _same_in_float32(found: Mismatch) -> str:
     return "they are the same as far as float32 goes: one of the two rounds to float32 somewhere" if close else ""
 
 
+@contract("call-order", "forwards and pullbacks may interleave", applies=_keeps_forwards_apart)
 def call_order(session: Session) -> Iterator[Violation]:
     """Two forwards, then their pullbacks in either order, answer as if each stood alone.
 
@@ -209,6 +233,7 @@ def _overtaken(session: Session, found: Mismatch) -> Violation:
     )
 
 
+@contract("other-mode", "the other mode leaves no trace", applies=_has_other_mode)
 def other_mode(session: Session) -> Iterator[Violation]:
     """A forward in the other mode, between a forward and its pullback, changes neither this nor the next answer."""
     mode = session.probe.subject.other_mode
@@ -228,34 +253,3 @@ def other_mode(session: Session) -> Iterator[Violation]:
             f"a forward in the other mode changes the answer {when}, {session.named(found)} is {found}: each mode "
             f"needs a state of its own",
         )
-
-
-def _keeps_forwards_apart(probe: Probe) -> bool:
-    return not probe.is_limited("last-forward-only")
-
-
-def _promises_two_pullbacks(probe: Probe) -> bool:
-    return not probe.is_limited("single-pullback")
-
-
-def _has_lasting_arrays(probe: Probe) -> bool:
-    return probe.subject.trait("overwrites") is not None or probe.subject.trait("accumulates") is not None
-
-
-def _has_forward(probe: Probe) -> bool:
-    return probe.subject.forward is not None
-
-
-def _has_other_mode(probe: Probe) -> bool:
-    return probe.subject.other_mode is not None and not probe.is_limited("last-forward-only")
-
-
-ACCUMULATES = Contract("accumulates", "gradients are added to arrays where declared, else never", accumulates)
-REBOUND = Contract("rebound", "gradients stay in the same arrays where declared", rebound, _has_lasting_arrays)
-PULLBACK_TWICE = Contract(
-    "pullback-twice", "a second pullback answers like the first", pullback_twice, _promises_two_pullbacks
-)
-DETERMINISTIC = Contract("deterministic", "equal arguments give equal results", deterministic)
-FORWARD_AGREES = Contract("forward-agrees", "forward and vjp return the same outputs", forward_agrees, _has_forward)
-CALL_ORDER = Contract("call-order", "forwards and pullbacks may interleave", call_order, _keeps_forwards_apart)
-OTHER_MODE = Contract("other-mode", "the other mode leaves no trace", other_mode, _has_other_mode)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError, require_finite
 from gradcheck.checks.contracts.poison import POISON, poisoned_memory
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import FormError, Linearization, Probe, SubjectRaisedError, require_finite
-from gradcheck.checks.setting import ENTRY_ROUNDINGS, SIGMAS, Setting
+from gradcheck.checks.numeric_forward import SIGMAS
+from gradcheck.checks.probe import Linearization, Probe
+from gradcheck.checks.setting import ENTRY_ROUNDINGS, Setting
 from gradcheck.numeric.array_layouts import offset_view
-from gradcheck.numeric.directions import signed_random
-from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
+from gradcheck.numeric.directions import rounded_anew
 from gradcheck.numeric.space import Part, Space, Vector, norm, rms
-from gradcheck.subject import Array
+from gradcheck.subject import Array, Trait
 
-#: Values closer than so many roundings of the largest entry are the same without a second look.
-_SAME = {DOUBLE: 2.0**10, SINGLE: 2.0**7, HALF: 2.0**4}
-#: Repetitions with other roundings from which an ill-conditioned result is told.
+#: Repetitions with other roundings, whose spread shows whether a result is ill-conditioned.
 SPREAD_DRAWS = 6
-#: The same before anything is blamed: of few draws the spread may be small by chance.
+#: The same before a violation is reported: the spread of few draws may be small by chance.
 CAREFUL_DRAWS = 30
 #: A second point differs from the first by this factor where moving the entries around changes nothing.
 _SHRINK = 0.875
@@ -31,7 +30,7 @@ _SHRINK = 0.875
 Rounding: TypeAlias = Callable[[int], Vector]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """Outputs and gradients of one forward and pullback, as copies.
 
@@ -48,7 +47,7 @@ class Answer:
         return np.array_equal(self.outputs, other.outputs) and np.array_equal(self.gradient, other.gradient)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mismatch:
     """Two vectors that should be the same: the worst entry, and how many are wrong.
 
@@ -76,7 +75,7 @@ class Mismatch:
         return f"{self.seen:.6g} instead of {self.due:.6g}{where}, {self.count} of {self.size} entries"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Belongings:
     """Copies of what belongs to others, after the first forward and before its pullback.
 
@@ -91,8 +90,10 @@ class Belongings:
     @classmethod
     def of(cls, probe: Probe, linearization: Linearization) -> Belongings:
         """Copy them."""
-        arguments = {name: np.array(array) for name, array in linearization.arguments.items()}
-        return cls(arguments, {name: np.array(array) for name, array in probe.subject.constants.items()})
+        return cls(
+            arguments={name: np.array(array) for name, array in linearization.arguments.items()},
+            constants={name: np.array(array) for name, array in probe.subject.constants.items()},
+        )
 
 
 class Session:
@@ -121,13 +122,13 @@ class Session:
         self.linearization = setting.linearization
         self.before_pullback = Belongings.of(self.probe, self.linearization)
         self.rng = setting.rng
-        self.cotangent = self._draw()
-        self.other_cotangent = self._draw()
+        self.cotangent = setting.cotangent()
+        self.other_cotangent = setting.cotangent()
         self.given = self.linearization.form.cotangent(self.cotangent)
         self.returned = self.linearization.pull(self.given)
         gradient = self.space.join(self.returned)
         require_finite(self.returned, gradient)
-        self.first = Answer(self.linearization.outputs.copy(), gradient)
+        self.first = Answer(outputs=self.linearization.outputs.copy(), gradient=gradient)
         self._roundings: dict[int, Answer] = {}
 
     @property
@@ -204,7 +205,7 @@ class Session:
                 linearization = self.probe.linearize_at(arguments)
                 given = linearization.form.cotangent(self.cotangent)
                 fixed = tuple(map(fix, given)) if isinstance(given, tuple) else fix(given)
-                return Answer(linearization.outputs.copy(), self.space.join(linearization.pull(fixed)))
+                return Answer(outputs=linearization.outputs.copy(), gradient=self.space.join(linearization.pull(fixed)))
         except (SubjectRaisedError, FormError) as error:
             return error
 
@@ -225,10 +226,10 @@ class Session:
         """The subject at a second point, pulled back there once; None where it raises, or answers in another form."""
         try:
             setting = Setting.of(self.probe, self.rng, self.second_point, self.setting.function)
-            setting.pulls.append((self.other_cotangent, setting.linearization.pullback(self.other_cotangent)))
+            gradient = setting.linearization.pullback(self.other_cotangent)
         except (SubjectRaisedError, FormError):
             return None
-        return setting
+        return replace(setting, pulls=[(self.other_cotangent, gradient)])
 
     @cached_property
     def second_point(self) -> Vector:
@@ -240,16 +241,18 @@ class Session:
             moved *= _SHRINK
         return self.space.round(moved)
 
-    def forget(self) -> None:
-        """Let the shared calls be made anew, since what they returned was no answer to their own question."""
+    def adopt(self, trait: Trait) -> None:
+        """Treat the subject as if it declared a trait; shared calls, which did not know of it, are made anew."""
+        self.probe.adopt(trait)
         self.returned = self.linearization.pull(self.linearization.form.cotangent(self.cotangent))
-        self.first = Answer(self.first.outputs, self.space.join(self.returned))
-        for call in ("late", "again", "growing", "severe", "afresh", "second", "other"):
-            self.__dict__.pop(call, None)
+        self.first = replace(self.first, gradient=self.space.join(self.returned))
+        for name, attribute in vars(Session).items():
+            if isinstance(attribute, cached_property):
+                self.__dict__.pop(name, None)
 
     def answer(self, linearization: Linearization, cotangent: Vector) -> Answer:
         """Return the outputs of a linearization and its gradient for a cotangent."""
-        return Answer(linearization.outputs.copy(), linearization.pullback(cotangent))
+        return Answer(outputs=linearization.outputs.copy(), gradient=linearization.pullback(cotangent))
 
     def mismatch(self, space: Space, seen: Vector, due: Vector, rounding: Rounding | None = None) -> Mismatch | None:
         """Return where two vectors differ by more than rounding, or None.
@@ -279,7 +282,15 @@ class Session:
         part = next(part for part in space if position < part.stop)
         name, index = space.locate(position)
         count = int(np.count_nonzero(wrong[part.slice]))
-        return Mismatch(name, index, float(seen[position]), float(due[position]), count, part.size, part)
+        return Mismatch(
+            name=name,
+            index=index,
+            seen=float(seen[position]),
+            due=float(due[position]),
+            count=count,
+            size=part.size,
+            part=part,
+        )
 
     def compare(
         self, seen: Answer, due: Answer | None = None, rounding: Callable[[int], Answer] | None = None
@@ -297,23 +308,20 @@ class Session:
         outputs = self.mismatch(self.form, seen.outputs, due.outputs, lambda draws: rounding(draws).outputs)
         return outputs or self.mismatch(self.space, seen.gradient, due.gradient, lambda draws: rounding(draws).gradient)
 
+    def compare_outputs(self, seen: Vector, due: Vector | None = None) -> Mismatch | None:
+        """Return where outputs differ from those of the first forward (or from `due`) by more than rounding."""
+        due = self.first.outputs if due is None else due
+        return self.mismatch(self.form, seen, due, lambda draws: self.rounding(draws).outputs)
+
     def compare_gradients(self, seen: Vector, due: Vector | None = None) -> Mismatch | None:
         """Return where gradients differ from those of the first pullback (or from `due`) by more than rounding."""
         due = self.first.gradient if due is None else due
         return self.mismatch(self.space, seen, due, lambda draws: self.rounding(draws).gradient)
 
     @property
-    def precision(self) -> Precision:
-        """The precision of the gradients: that of the primals, or a lower one that is declared, or was found."""
-        lower = HALF if self.probe.is_limited("half-precision") else SINGLE
-        limited = lower is HALF or self.probe.is_limited("single-precision")
-        promised = self.probe.analytic_precision
-        return lower if limited and lower.unit > promised.unit else promised
-
-    @property
     def unit(self) -> float:
         """Relative difference up to which values are the same without a second look."""
-        return self.precision.unit * _SAME[self.precision]
+        return self.probe.precision.unit * self.probe.precision.same
 
     def rounding(self, draws: int = SPREAD_DRAWS) -> Answer:
         """How far rounding alone moves each output and gradient entry."""
@@ -328,26 +336,26 @@ class Session:
         """
         drawn = [self.rounded_anew(point, cotangent)[2] for _ in range(draws)]
         return Answer(
-            2 * SIGMAS * np.std([one.outputs for one in drawn], axis=0, ddof=1),
-            2 * SIGMAS * np.std([one.gradient for one in drawn], axis=0, ddof=1) + self.floor,
+            outputs=2 * SIGMAS * np.std([one.outputs for one in drawn], axis=0, ddof=1),
+            gradient=2 * SIGMAS * np.std([one.gradient for one in drawn], axis=0, ddof=1) + self.floor,
         )
 
     @property
     def floor(self) -> float:
         """Rounding of a gradient entry that no change of the inputs shows, such as that of ``1 - p`` near ``p = 1``."""
         size = max(1.0, rms(self.linearization.outputs)) * norm(self.cotangent)
-        return ENTRY_ROUNDINGS * self.precision.unit * size
+        return ENTRY_ROUNDINGS * self.probe.precision.unit * size
 
     def violation(self, found: Mismatch, sentence: str, **more: Any) -> Violation:
         """Return a violation with the evidence of a mismatch; an output is no primal."""
         about_gradient = found.part in self.space.parts
         primal = found.name if about_gradient else None
         return Violation(
-            sentence,
-            primal,
-            found.index if about_gradient else None,
-            found.count,
-            found.size,
+            sentence=sentence,
+            primal=primal,
+            index=found.index if about_gradient else None,
+            wrong_entries=found.count,
+            entries=found.size,
             **more,
         )
 
@@ -362,12 +370,9 @@ class Session:
         vector = self.probe.point if point is None else point
         return {name: np.array(array) for name, array in self.space.split(vector).items()}
 
-    def _draw(self) -> Vector:
-        return self.form.round(signed_random(self.form.size, self.rng))
-
     def rounded_anew(self, point: Vector, cotangent: Vector) -> tuple[Vector, Vector, Answer]:
         """Return a point and a cotangent a few roundoffs away, and the answer there."""
-        unit = 2 * self.precision.unit
-        moved = self.space.round(point * (1 + unit * self.rng.uniform(-1, 1, self.space.size)))
-        weights = self.form.round(cotangent * (1 + unit * self.rng.uniform(-1, 1, self.form.size)))
+        unit = self.probe.precision.unit
+        moved = rounded_anew(self.space, point, unit, self.rng)
+        weights = rounded_anew(self.form, cotangent, unit, self.rng)
         return moved, weights, self.answer(self.probe.linearize(moved), weights)

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.answers import FormError, SubjectRaisedError
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import FormError, SubjectRaisedError
 
 _FORM = ("names", "shape", "dtype", "form")
 
 
+@contract("form-of-any-values", "values do not decide shape and dtype")
 def form_of_any_values(session: Session) -> Iterator[Violation]:
     """Where no entry is positive and many are zero, gradients have the same names, shapes and dtypes as elsewhere."""
     point = -np.abs(session.probe.point)
@@ -22,9 +23,6 @@ def form_of_any_values(session: Session) -> Iterator[Violation]:
         session.probe.linearize(point).pullback(session.cotangent)
     except FormError as error:
         if error.check in _FORM:
-            yield Violation(f"where no entry is positive and every other one zero: {error}", error.primal)
+            yield Violation(f"where no entry is positive and every other one zero: {error}", primal=error.primal)
     except SubjectRaisedError:
         return  # these values are outside the domain of the subject
-
-
-FORM_OF_ANY_VALUES = Contract("form-of-any-values", "values do not decide shape and dtype", form_of_any_values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from gradcheck.subject import Trait
 
@@ -24,16 +24,21 @@ class Violation:
         The slug under which it is reported. Default: the name of the contract.
     adopt : Trait or None
         The limit that the subject evidently has: further checks treat it as declared, and judge the rest.
+    spoils_arguments : bool
+        Whether the subject was seen to write to what it is given, or to insist that it can: further forwards get
+        copies.
     ends_contracts, ends_check : bool
         Whether further contracts (and even differences) would tell nothing, since no value is the same twice.
     """
 
     sentence: str
+    _: KW_ONLY
     primal: str | None = None
     index: tuple[int, ...] | None = None
     wrong_entries: int | None = None
     entries: int | None = None
     check: str | None = None
     adopt: Trait | None = None
+    spoils_arguments: bool = False
     ends_contracts: bool = False
     ends_check: bool = False

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.checks.contracts.session import CAREFUL_DRAWS, SPREAD_DRAWS, Answer, Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.setting import SIGMAS
+from gradcheck.checks.numeric_forward import SIGMAS
 from gradcheck.numeric.space import Space, Vector
 from gradcheck.subject import Array, Law
 
@@ -41,7 +41,7 @@ def check_law(law: Law, session: Session) -> Violation | None:
     return Violation(
         f"{law.formula}: the sides differ by {abs(float(rest[worst])):.3g} where the terms come to "
         f"{float(size[worst]):.3g}{count}",
-        law.primals[0] if len(law.primals) == 1 else None,
+        primal=law.primals[0] if len(law.primals) == 1 else None,
     )
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.checks.contracts.contract import Contract
+from gradcheck.checks.answers import FormError
+from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.session import Mismatch, Session
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.probe import FormError
-from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
+from gradcheck.numeric.precision import HALF, SINGLE, Precision
 from gradcheck.numeric.space import Vector
 from gradcheck.subject import Trait
 
@@ -19,14 +19,11 @@ from gradcheck.subject import Trait
 _FIRST, _OTHER = 3.0, -0.7
 #: The rounding of the combination, as a multiple of that of one gradient.
 _MORE_ROUNDING = 1 + abs(_FIRST) + abs(_OTHER)
-#: Small and large cotangents: powers of two, with which an honest pullback is exact.
-_FACTORS = {DOUBLE: (2.0**-30, 2.0**30), SINGLE: (2.0**-12, 2.0**12), HALF: (2.0**-3, 2.0**3)}
-_DECLARED = {SINGLE: "single-precision", HALF: "half-precision"}
 #: Relative errors that computing in a lower precision makes: so many of its roundings.
 _FEWEST, _MOST = 2.0**-6, 2.0**4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Question:
     """A cotangent, by name, and the gradient that linearity demands."""
 
@@ -35,16 +32,18 @@ class _Question:
     due: Vector
 
 
+@contract("linear-in-cotangent", "pullbacks are linear in the cotangent")
 def linear_in_cotangent(session: Session) -> Iterator[Violation]:
     """``a·g + b·h`` is pulled back to a times the one and b times the other; so are small and large multiples."""
     form, first = session.form, session.first.gradient
     mixed = _Question(
-        f"{_FIRST:g}·g + {_OTHER:g}·h",
-        form.round(_FIRST * session.cotangent + _OTHER * session.other_cotangent),
-        _FIRST * first + _OTHER * session.other,
+        name=f"{_FIRST:g}·g + {_OTHER:g}·h",
+        cotangent=form.round(_FIRST * session.cotangent + _OTHER * session.other_cotangent),
+        due=_FIRST * first + _OTHER * session.other,
     )
-    small, large = _FACTORS[session.precision]
-    found = _unequal(session, mixed, large) or _unequal(session, _Question("g", session.cotangent, first), small)
+    alone = _Question(name="g", cotangent=session.cotangent, due=first)
+    precision = session.probe.precision
+    found = _unequal(session, mixed, precision.large) or _unequal(session, alone, precision.small)
     if found is not None:
         # The multiple may be beside the point.
         yield _unequal(session, mixed, 1.0) or found
@@ -74,12 +73,12 @@ def _unequal(session: Session, question: _Question, factor: float) -> Violation 
             f"{found.name!r} than the same combination of its answers, {found}; is the cotangent left out, or used "
             f"twice, somewhere?",
         )
-    declared = Trait(_DECLARED[lower])
+    declared = Trait(lower.trait)
     return session.violation(
         found,
         f"the pullback is linear in its cotangent only as far as {lower.dtype} goes, {found}: it computes the gradient "
-        f"of {found.name!r} in {lower.dtype} somewhere, although its arguments are {session.precision.dtype}; if the "
-        f"whole layer is meant to, declare gradcheck.{declared}",
+        f"of {found.name!r} in {lower.dtype} somewhere, although its arguments are "
+        f"{session.probe.precision.dtype}; if the whole layer is meant to, declare gradcheck.{declared}",
         check="precision",
         adopt=declared,
     )
@@ -88,11 +87,12 @@ def _unequal(session: Session, question: _Question, factor: float) -> Violation 
 def _lower_precision(session: Session, relative: float) -> Precision | None:
     """Return the precision whose roundings are as large as a relative error, if it is lower than the subject's."""
     for lower in (SINGLE, HALF):
-        if lower.unit > session.precision.unit and _FEWEST <= relative / lower.unit <= _MOST:
+        if lower.unit > session.probe.precision.unit and _FEWEST <= relative / lower.unit <= _MOST:
             return lower
     return None
 
 
+@contract("zero-for-zero", "zero is pulled back to zero")
 def zero_for_zero(session: Session) -> Iterator[Violation]:
     """The cotangent zero is pulled back to zero."""
     found: Mismatch | None = session.mismatch(session.space, _of_zero(session), np.zeros(session.space.size), None)
@@ -108,7 +108,3 @@ def _of_zero(session: Session) -> Vector:
     """Return the gradient for the cotangent zero."""
     linearization = session.linearization
     return session.space.join(linearization.pull(linearization.form.cotangent(np.zeros(session.form.size))))
-
-
-LINEAR_IN_COTANGENT = Contract("linear-in-cotangent", "pullbacks are linear in the cotangent", linear_in_cotangent)
-ZERO_FOR_ZERO = Contract("zero-for-zero", "zero is pulled back to zero", zero_for_zero)

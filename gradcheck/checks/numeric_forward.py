@@ -1,0 +1,53 @@
+"""The forward as differences see it: in which precision it computes, and how far its values can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gradcheck.numeric.function import Function
+from gradcheck.numeric.ladder import Slopes, a_priori_noise
+from gradcheck.numeric.noise import measure_noise
+from gradcheck.numeric.precision import Precision
+from gradcheck.numeric.space import Vector, rms
+
+#: Standard deviations of measured noise that an error bar allows for.
+SIGMAS = 4.0
+
+
+class NumericForward:
+    """A forward at one point; its noise is trusted from the dtype at first, and measured when that is contradicted.
+
+    Attributes
+    ----------
+    function : Function
+        The forward as a function of one vector; its precision is that in which it was seen to compute.
+    outputs : Vector
+        Its value at the point.
+    noise : Vector
+        Error of each output.
+    promised : Precision
+        The precision in which it was thought to compute before that was measured.
+    """
+
+    def __init__(self, function: Function, point: Vector, outputs: Vector) -> None:
+        self.function = function
+        self.outputs = outputs
+        self.noise = a_priori_noise(outputs, function.precision)
+        self.promised: Precision = function.precision
+        self._point = point
+        self._is_measured = False
+
+    def measure(self, slopes: Slopes) -> bool:
+        """Measure the noise along slopes already known, once; return whether that was the first time."""
+        if self._is_measured:
+            return False
+        # A slope that changes from step to step is not the slope here.
+        local = np.where(slopes.truncation < np.abs(slopes.value) / 10, slopes.value, 0.0)
+        measured = measure_noise(self.function, self._point, slopes.taken, self.outputs, local)
+        typical = rms(measured.level)
+        self.noise = np.maximum(self.noise, SIGMAS * np.maximum(measured.level, typical / 2))
+        self.function = replace(self.function, precision=measured.precision)
+        self._is_measured = True
+        return True
