@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gradcheck.adapters.calls import BACKWARD, FORWARD, find_method
-from gradcheck.adapters.frameworks import MAKERS, framework_of
-from gradcheck.adapters.functions import from_functions, recognise_functions
-from gradcheck.adapters.objects import from_object
+from gradcheck.adapters.frameworks.recognise import MAKERS, framework_of
+from gradcheck.adapters.functions.pairs import from_functions, recognise_functions
+from gradcheck.adapters.objects.layer_methods import BACKWARD, FORWARD, find_method
+from gradcheck.adapters.objects.layer_object import from_object
 from gradcheck.adapters.reference import from_reference
 from gradcheck.subject import Arrays, Subject
 

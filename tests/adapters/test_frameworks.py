@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradcheck.adapters import framework_of, from_autograd, from_jax, from_thinc, from_torch
-from gradcheck.adapters.arguments import arguments_of, parameters_of
-from gradcheck.adapters.frameworks import MAKERS
-from gradcheck.adapters.optional import optional_package
+from gradcheck.adapters.frameworks.framework_arguments import arguments_of, parameters_of
+from gradcheck.adapters.frameworks.optional_packages import optional_package
+from gradcheck.adapters.frameworks.recognise import MAKERS
 
 
 def called_with(a, b=2, /, c=3, *, d=4):

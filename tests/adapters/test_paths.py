@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.adapters.paths import MISSING, Path, Step, places
-from gradcheck.adapters.recorder import Recorder
-from gradcheck.adapters.vocabulary import Meaning, meaning
+from gradcheck.adapters.objects.parameter_names import Meaning, meaning
+from gradcheck.adapters.objects.paths import MISSING, Path, Step, places
+from gradcheck.adapters.objects.recorder import Recorder
 
 identifiers = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
 keys = st.from_regex(r"[^'\"\\\n\r\t]{0,6}", fullmatch=True).filter(str.isprintable)

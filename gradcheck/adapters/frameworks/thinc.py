@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.optional import loaded_package, optional_package
+from gradcheck.adapters.frameworks.optional_packages import loaded_package, optional_package
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject, Trait
 
 #: What thinc computes in, unless it is given something else.

@@ -13,8 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.arguments import Arguments, arguments_of, common_dtype, in_dtype, name_of, parameters_of
-from gradcheck.adapters.optional import loaded_package, optional_package
+from gradcheck.adapters.frameworks.framework_arguments import (
+    Arguments,
+    arguments_of,
+    common_dtype,
+    in_dtype,
+    name_of,
+    parameters_of,
+)
+from gradcheck.adapters.frameworks.optional_packages import loaded_package, optional_package
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject, Trait
 
 #: Torch is seeded with this before each forward that draws random numbers.

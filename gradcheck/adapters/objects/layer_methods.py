@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradcheck.adapters.paths import MISSING, Path, places, suggestion
-from gradcheck.adapters.recorder import LEARNING_RATES
+from gradcheck.adapters.objects.paths import MISSING, Path, places, suggestion
+from gradcheck.adapters.objects.recorder import LEARNING_RATES
 from gradcheck.messages import did_you_mean
 
 Method: TypeAlias = str | Callable[..., Any]

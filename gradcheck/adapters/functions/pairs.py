@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calls import attempt
-from gradcheck.adapters.results import Gradients, as_outputs, as_tuple, trial_cotangent
+from gradcheck.adapters.objects.layer_methods import attempt
+from gradcheck.adapters.returned_gradients import Gradients, as_outputs, as_tuple, trial_cotangent
 from gradcheck.adapters.signatures import (
     CACHE,
     COTANGENT,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradcheck.adapters.results import as_array, as_tuple, trial_cotangent
+from gradcheck.adapters.returned_gradients import as_array, as_tuple, trial_cotangent
 from gradcheck.adapters.signatures import Spec, arrays_of, call_of, name_of, parameters_of, watched
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 

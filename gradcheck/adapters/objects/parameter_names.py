@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradcheck.adapters.paths import Path
+from gradcheck.adapters.objects.paths import Path
 
 #: What people call the primals of gradcheck's kinds, beside their own names.
 _ALIASES = {

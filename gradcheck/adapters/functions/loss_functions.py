@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.results import as_array
+from gradcheck.adapters.returned_gradients import as_array
 from gradcheck.adapters.signatures import arrays_of, name_of, parameters_of, required_arguments
 from gradcheck.messages import did_you_mean
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait

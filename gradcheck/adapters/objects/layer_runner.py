@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calls import BACKWARD, FORWARD, Calls, Method, attempt, find_method
-from gradcheck.adapters.gradients import Aftermath, At, GradientSource, Updated, laid_out
-from gradcheck.adapters.parameters import as_shaped
-from gradcheck.adapters.paths import Path
-from gradcheck.adapters.recorder import Recorder
+from gradcheck.adapters.objects.gradient_sources import Aftermath, At, GradientSource, Updated, laid_out
+from gradcheck.adapters.objects.layer_methods import BACKWARD, FORWARD, Calls, Method, attempt, find_method
+from gradcheck.adapters.objects.parameter_places import as_shaped
+from gradcheck.adapters.objects.paths import Path
+from gradcheck.adapters.objects.recorder import Recorder
 from gradcheck.subject import Array, Arrays, Pullback, Trait
 
 #: The learning rate, for cotangents of size 1: so large that rounding of the weights does not show in their steps.

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calls import Method
-from gradcheck.adapters.layouts import in_layout
-from gradcheck.adapters.rehearsal import wire
-from gradcheck.adapters.wiring import Source, Wishes
+from gradcheck.adapters.axis_orders import in_layout
+from gradcheck.adapters.objects.discovery import wire
+from gradcheck.adapters.objects.layer_methods import Method
+from gradcheck.adapters.objects.layer_runner import Source, Wishes
 from gradcheck.messages import did_you_mean
 from gradcheck.subject import Arrays, Subject, Trait
 

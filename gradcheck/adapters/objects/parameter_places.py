@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.paths import MISSING, Path, attribute_names, places, suggestion
-from gradcheck.adapters.vocabulary import looked_for, meaning
+from gradcheck.adapters.objects.parameter_names import looked_for, meaning
+from gradcheck.adapters.objects.paths import MISSING, Path, attribute_names, places, suggestion
 from gradcheck.subject import Array
 
 

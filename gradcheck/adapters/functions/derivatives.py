@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradcheck.adapters.results import as_array, as_outputs
+from gradcheck.adapters.returned_gradients import as_array, as_outputs
 from gradcheck.adapters.signatures import arrays_of, name_of
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calls import Calls, attempt
-from gradcheck.adapters.gradients import (
+from gradcheck.adapters.objects.gradient_sources import (
     Aftermath,
     At,
     GradientSource,
@@ -18,9 +17,10 @@ from gradcheck.adapters.gradients import (
     not_found,
     returned_sources,
 )
-from gradcheck.adapters.parameters import NotFoundError, as_shaped, find_parameters
-from gradcheck.adapters.paths import MISSING, Path, suggestion
-from gradcheck.adapters.wiring import Source, Wiring, Wishes, as_tuple, make_parameters
+from gradcheck.adapters.objects.layer_methods import Calls, attempt
+from gradcheck.adapters.objects.layer_runner import Source, Wiring, Wishes, as_tuple, make_parameters
+from gradcheck.adapters.objects.parameter_places import NotFoundError, as_shaped, find_parameters
+from gradcheck.adapters.objects.paths import MISSING, Path, suggestion
 from gradcheck.subject import Array
 
 _OPTIMIZERS = ("optimizer", "opt", "optim", "optimiser")

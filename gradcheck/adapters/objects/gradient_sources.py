@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradcheck.adapters.parameters import NotFoundError, refuse_several, same_but_for_ones
-from gradcheck.adapters.paths import Path, attribute_names, places, suggestion
-from gradcheck.adapters.recorder import Recorder
-from gradcheck.adapters.vocabulary import aliases, looked_for, meaning
+from gradcheck.adapters.objects.parameter_names import aliases, looked_for, meaning
+from gradcheck.adapters.objects.parameter_places import NotFoundError, refuse_several, same_but_for_ones
+from gradcheck.adapters.objects.paths import Path, attribute_names, places, suggestion
+from gradcheck.adapters.objects.recorder import Recorder
 from gradcheck.subject import Array
 
 #: More returned arrays than this are not told apart by their shapes.

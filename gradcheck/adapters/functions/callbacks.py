@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.results import Gradients, as_array, as_outputs, trial_cotangent
+from gradcheck.adapters.returned_gradients import Gradients, as_array, as_outputs, trial_cotangent
 from gradcheck.adapters.signatures import Spec, arrays_of, call_of, name_of, required_arguments, watched
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
