@@ -12,7 +12,7 @@ from gradcheck.adapters.functions.derivatives import from_derivative
 from gradcheck.adapters.functions.loss_functions import from_loss
 from gradcheck.adapters.functions.pairs import from_functions, recognise_functions
 from gradcheck.adapters.functions.tapes import from_tape
-from gradcheck.adapters.objects.layer_methods import LayerError
+from gradcheck.adapters.layer_error import LayerError
 from gradcheck.adapters.objects.layer_object import from_object
 from gradcheck.adapters.reference import from_reference
 

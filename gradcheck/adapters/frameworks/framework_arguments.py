@@ -1,19 +1,19 @@
-"""The arrays that somebody names, and the arguments that a function takes."""
+"""The arrays that somebody names for a function of a framework, and how the function is called with them."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.signatures import Call, assign, call_in_order
 from gradcheck.subject import Arrays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Arguments:
     """What a function is called with: arrays that a gradient is wanted for, and all the rest.
 
@@ -23,30 +23,22 @@ class Arguments:
         The arrays of floating dtype.
     constants : dict of str to object
         Arrays of integers and booleans, such as indices, and whatever else was declared constant.
-    leading : tuple of str
-        The names of the values that are given by position, in their order.
-    named : dict of str to str
-        For each parameter that is given by name, the name of its value.
+    call : Call
+        Which argument of the function takes which of them.
     """
 
     primals: dict[str, Any]
     constants: dict[str, Any]
-    leading: tuple[str, ...]
-    named: dict[str, str]
+    call: Call
 
-    @property
-    def watched(self) -> dict[str, Any]:
-        """The constants that are arrays."""
-        return {name: value for name, value in self.constants.items() if isinstance(value, np.ndarray)}
-
-    def call(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
-        """Call the function with these values of primals and constants."""
-        named = {parameter: values[name] for parameter, name in self.named.items()}
-        return function(*(values[name] for name in self.leading), **named)
+    def run(self, function: Callable[..., Any], arrays: Mapping[str, Any], dtype: np.dtype[Any]) -> Any:
+        """Return what a function returns for arrays in the place of the primals, constants given in their dtype."""
+        constants = {name: in_dtype(value, dtype) for name, value in self.constants.items()}
+        return self.call(function, {**constants, **arrays})
 
 
 def arguments_of(
-    parameters: list[inspect.Parameter], given: Mapping[str, Any], constants: Mapping[str, Any]
+    parameters: Sequence[inspect.Parameter] | None, given: Mapping[str, Any], constants: Mapping[str, Any]
 ) -> Arguments:
     """Sort out what a function is called with.
 
@@ -55,8 +47,8 @@ def arguments_of(
 
     Parameters
     ----------
-    parameters : list of inspect.Parameter
-        Those of the function.
+    parameters : sequence of inspect.Parameter or None
+        Those of the function; None where it does not tell.
     given : mapping of str to array
         Arrays of floating dtype become primals, others constants.
     constants : mapping of str to object
@@ -71,9 +63,10 @@ def arguments_of(
 
     Examples
     --------
+    >>> from gradcheck.adapters.signatures import parameters_of
     >>> parameters = parameters_of(lambda x, rows: x[rows])
     >>> arguments = arguments_of(parameters, {"rows": np.array([0, 0]), "x": np.array([3.0])}, {})
-    >>> list(arguments.primals), list(arguments.constants), arguments.leading
+    >>> list(arguments.primals), list(arguments.constants), arguments.call.positional
     (['x'], ['rows'], ('x', 'rows'))
     """
     for what, mapping in (("primals", given), ("constants", constants)):
@@ -87,20 +80,8 @@ def arguments_of(
         raise ValueError(f"expected each name as a primal or as a constant, got {twice[0]!r} as both")
     primals = {name: np.asarray(value) for name, value in given.items() if _is_floating(value)}
     others = {name: value for name, value in given.items() if name not in primals}
-    return Arguments(primals, {**others, **constants}, *_places(parameters, [*given, *constants]))
-
-
-def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return the parameters of a function; none where it does not tell."""
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return []
-
-
-def name_of(function: Callable[..., Any]) -> str:
-    """Return the name of a function, or that of its class where it has none."""
-    return str(getattr(function, "__name__", type(function).__name__))
+    call = _call_of(parameters or (), [*given, *constants])
+    return Arguments(primals=primals, constants={**others, **constants}, call=call)
 
 
 def common_dtype(arrays: Arrays) -> np.dtype[Any]:
@@ -117,19 +98,14 @@ def _is_floating(value: object) -> bool:
     return isinstance(value, float) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f")
 
 
-def _places(parameters: list[inspect.Parameter], names: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the names of what is given by position, as far as no parameter is left out, and of what by name."""
+def _call_of(parameters: Sequence[inspect.Parameter], names: Sequence[str]) -> Call:
+    """Return how a function takes values: beyond its parameters by name where it takes any name, else in order."""
     kinds = {parameter.kind for parameter in parameters}
-    any_name = inspect.Parameter.VAR_KEYWORD in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    known = [parameter for parameter in parameters if parameter.kind not in variable]
-    by_position = [parameter.name for parameter in known if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
-    filled = {parameter.name: parameter.name for parameter in known if parameter.name in names}
-    others = [name for name in names if name not in filled]
-    left = [parameter for parameter in by_position if parameter not in filled]
-    filled |= dict(zip(left, others, strict=False))
-    beyond = others[len(left) :]
-    leading = list(takewhile(filled.__contains__, by_position))
-    named = {parameter: name for parameter, name in filled.items() if parameter not in leading}
-    values = [filled[parameter] for parameter in leading]
-    return (tuple(values), named | dict(zip(beyond, beyond, strict=True))) if any_name else ((*values, *beyond), named)
+    any_number, any_name = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    known = [parameter for parameter in parameters if parameter.kind not in (any_number, any_name)]
+    matched = {parameter.name: parameter.name for parameter in known if parameter.name in names}
+    assignment = assign(known, names, matched)
+    call, beyond = call_in_order(known, assignment.taken), assignment.beyond
+    if any_name in kinds and any_number not in kinds:
+        return replace(call, keywords={**call.keywords, **{name: name for name in beyond}})
+    return replace(call, positional=(*call.positional, *beyond))

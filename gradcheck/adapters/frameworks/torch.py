@@ -13,15 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.frameworks.framework_arguments import (
-    Arguments,
-    arguments_of,
-    common_dtype,
-    in_dtype,
-    name_of,
-    parameters_of,
-)
+from gradcheck.adapters.frameworks.framework_arguments import Arguments, arguments_of, common_dtype, in_dtype
 from gradcheck.adapters.frameworks.optional_packages import loaded_package, optional_package
+from gradcheck.adapters.returned_values import as_tuple, one_or_several
+from gradcheck.adapters.signatures import name_of, parameters_of
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject, Trait
 
 #: Torch is seeded with this before each forward that draws random numbers.
@@ -103,20 +99,22 @@ def from_torch(
     if isinstance(thing, torch.nn.Module):
         layer = _module(torch, thing, primals, constants or {}, training, options)
         written = layer.written() if _mode(thing, training) else ()
-        declared |= {Trait("forward-writes", written)} if written else set()
+        seen = [Trait("forward-writes", written)] if written else []
     else:
         _require_function(thing, training)
-        layer = _function(torch, thing, primals, constants or {}, options)
-    return Subject(
-        name or layer.name,
+        layer, seen = _function(torch, thing, primals, constants or {}, options), []
+    return subject_from(
+        layer.name,
         {**layer.arguments.primals, **layer.parameters},
         layer.vjp,
-        layer.forward,
-        declared,
-        reproduce,
-        constants={**layer.arguments.watched, **layer.watched},
+        name=name,
+        traits=declared,
+        reproduce=reproduce,
+        seen=seen,
+        constants={**layer.arguments.constants, **layer.watched},
+        forward=layer.forward,
         other_mode=partial(layer.forward, other_mode=True) if layer.has_modes else None,
-        laws=tuple(laws),
+        laws=laws,
     )
 
 
@@ -161,11 +159,10 @@ class _Layer:
         self._require_graph(results)
 
         def pullback(cotangents: Any) -> Arrays:
-            given = cotangents if isinstance(cotangents, tuple) else (cotangents,)
             gradients = self.torch.autograd.grad(
                 tuple(results.values()),
                 tuple(leaves.values()),
-                tuple(self._tensor(array) for array in given),
+                tuple(map(self._tensor, as_tuple(cotangents))),
                 retain_graph=True,
                 allow_unused=True,
             )
@@ -253,8 +250,7 @@ class _Layer:
         return _array(gradient.to_dense() if gradient.is_sparse else gradient)
 
     def _arrays(self, results: dict[int, Any]) -> Any:
-        arrays = tuple(_array(tensor) for tensor in results.values())
-        return arrays if len(arrays) > 1 else arrays[0]
+        return one_or_several(tuple(map(_array, results.values())))
 
     @contextmanager
     def _told_of_in_place(self) -> Iterator[None]:
@@ -322,7 +318,7 @@ def _function(
     """Return an autograd function, or any other function of tensors."""
     is_function = is_torch(thing)
     parameters = parameters_of(thing.forward if is_function else thing)
-    if is_function and thing.setup_context is torch.autograd.Function.setup_context:
+    if is_function and parameters and thing.setup_context is torch.autograd.Function.setup_context:
         parameters = parameters[1:]  # the context
     arguments = arguments_of(parameters, given, constants)
     called = thing.apply if is_function else thing

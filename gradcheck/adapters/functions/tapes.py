@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradcheck.adapters.returned_gradients import as_array, as_tuple, trial_cotangent
-from gradcheck.adapters.signatures import Spec, arrays_of, call_of, name_of, parameters_of, watched
+from gradcheck.adapters.functions.function_calls import arrays_of, forward_call
+from gradcheck.adapters.returned_values import as_array, as_tuple, trial_cotangent
+from gradcheck.adapters.signatures import Spec, name_of, named_parameters
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 #: Parameters of a backward that take no cotangent.
@@ -95,7 +97,7 @@ def from_tape(
     if missing not in (None, "zero"):
         raise ValueError(f"expected missing to be 'zero' or None, got missing={missing!r}")
     arrays = arrays_of(primals)
-    takes, named = call_of("the function", function, arrays, constants, arguments, options)
+    takes, named = forward_call("the function", function, arrays, constants, arguments, options)
     tensors = _Tensors(leaf, value, grad, backward, scalars, missing)
 
     def record(values: Arrays) -> tuple[dict[str, Any], Any]:
@@ -119,13 +121,8 @@ def from_tape(
     with np.errstate(all="ignore"):
         once = _runs_back_once(vjp, arrays)
     found = [Trait("single-pullback")] if once else []
-    return Subject(
-        name or name_of(function),
-        arrays,
-        vjp,
-        traits=frozenset((*found, *traits)),
-        reproduce=reproduce,
-        constants=watched(named),
+    return subject_from(
+        name_of(function), arrays, vjp, name=name, traits=traits, reproduce=reproduce, seen=found, constants=named
     )
 
 
@@ -286,7 +283,7 @@ class _Tensors:
 
 
 def _takes_cotangent(method: Callable[..., Any]) -> bool:
-    parameters = parameters_of(method) or []
+    parameters = named_parameters(method) or []
     return any(one.kind is not one.KEYWORD_ONLY and one.name not in _SWITCHES for one in parameters)
 
 

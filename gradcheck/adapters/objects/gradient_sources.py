@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from gradcheck.adapters.objects.parameter_names import aliases, looked_for, meaning
-from gradcheck.adapters.objects.parameter_places import NotFoundError, refuse_several, same_but_for_ones
+from gradcheck.adapters.objects.parameter_places import NotFoundError, refuse_several, same_but_for_ones, without_ones
 from gradcheck.adapters.objects.paths import Path, attribute_names, places, suggestion
 from gradcheck.adapters.objects.recorder import Recorder
+from gradcheck.adapters.returned_gradients import Results, Shape, fit_shapes
+from gradcheck.adapters.returned_values import KeyPath
 from gradcheck.subject import Array
 
-#: More returned arrays than this are not told apart by their shapes.
-_MOST_RETURNED = 6
 
-
-@dataclass(frozen=True)
-class Aftermath:
+@dataclass(frozen=True, kw_only=True)
+class BackwardResult:
     """What a backward pass left behind.
 
     Attributes
     ----------
     layer : object
-    returned : list of (str, object)
-        What it returned, nested containers laid out in a row, each with its key in a dict.
+    returned : Results
     before : dict of str to ndarray
         Copies of the parameters before it.
     params : dict of str to Path
@@ -37,7 +34,7 @@ class Aftermath:
     """
 
     layer: Any
-    returned: list[tuple[str, Any]]
+    returned: Results
     before: dict[str, Array]
     params: Mapping[str, Path]
     rate: float
@@ -48,20 +45,20 @@ class Aftermath:
 class Returned:
     """A gradient that backward returns."""
 
-    position: int
+    path: KeyPath
 
-    def read(self, after: Aftermath) -> Any:
+    def read(self, after: BackwardResult) -> Any:
         """Return the very array."""
-        return after.returned[self.position][1] if self.position < len(after.returned) else None
+        return after.returned.values.get(self.path)
 
 
 @dataclass(frozen=True)
-class At:
+class Stored:
     """A gradient that backward leaves in the layer."""
 
     path: Path
 
-    def read(self, after: Aftermath) -> Any:
+    def read(self, after: BackwardResult) -> Any:
         """Return a copy: what a layer keeps for itself it may change."""
         value = self.path.get(after.layer)
         return np.array(value) if isinstance(value, np.ndarray | np.generic | float) else None
@@ -73,7 +70,7 @@ class Updated:
 
     name: str
 
-    def read(self, after: Aftermath) -> Any:
+    def read(self, after: BackwardResult) -> Any:
         """Return the step divided by the learning rate."""
         before = after.before[self.name]
         return (before - np.asarray(after.params[self.name].get(after.layer))) / before.dtype.type(after.rate)
@@ -85,7 +82,7 @@ class Recorded:
 
     name: str
 
-    def read(self, after: Aftermath) -> Any:
+    def read(self, after: BackwardResult) -> Any:
         """Return it; where it came in parts, their sum."""
         assert after.recorder is not None
         named = [gradient for name, gradient in after.recorder.gradients if name == self.name]
@@ -94,20 +91,11 @@ class Recorded:
         return sum(named) if named else fitting[0] if len(fitting) == 1 else None
 
 
-GradientSource: TypeAlias = Returned | At | Updated | Recorded
-
-
-def laid_out(returned: Any, key: str = "") -> list[tuple[str, Any]]:
-    """Return what is nested in tuples, lists and dicts as a row of (key in a dict, value)."""
-    if isinstance(returned, Mapping):
-        return [leaf for name, value in returned.items() for leaf in laid_out(value, str(name))]
-    if isinstance(returned, tuple | list):
-        return [leaf for value in returned for leaf in laid_out(value, key)]
-    return [(key, returned)]
+GradientSource: TypeAlias = Returned | Stored | Updated | Recorded
 
 
 def returned_sources(
-    after: Aftermath, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[str], returns: Any
+    after: BackwardResult, shapes: Mapping[str, Shape], inputs: Sequence[str], returns: Any
 ) -> dict[str, GradientSource]:
     """Return which of the primals that have these shapes get their gradient from what backward returned.
 
@@ -116,82 +104,88 @@ def returned_sources(
     ValueError
         If what came does not fit what was declared, or may be one or the other.
     """
-    kind = type(after.layer).__name__
+    results = after.returned
     if returns is not None:
-        return _declared(after, shapes, [name for _, name in laid_out(returns)], kind)
-    if any(key for key, _ in after.returned):
-        return _labelled(after, shapes)
-    given = [k for k, (_, value) in enumerate(after.returned) if value is not None]
-    if not given:
-        return {}
-    waiting = [name for name in inputs if name in shapes]
-    if len(given) == len(waiting):
-        return dict(zip(waiting, map(Returned, given), strict=True))
-    arrays = [after.returned[k][1] for k in given]
-    if len(given) != len(shapes) or len(given) > _MOST_RETURNED:
-        raise ValueError(
-            f"backward of {kind} returned {len(given)} values, of shapes {_shapes(arrays)}, for the primals "
-            f"{', '.join(map(repr, shapes))}; say what they are: returns={tuple(waiting)!r}"
-        )
-    orders = _fitting_orders(arrays, shapes)
-    if len(orders) != 1:
-        why = "none of which fits" if not orders else "which fit in several orders"
-        raise ValueError(
-            f"backward of {kind} returned arrays of shapes {_shapes(arrays)}, {why} the shapes of the primals "
-            f"{dict(shapes)}; say in which order they come: returns={tuple(shapes)!r}"
-        )
-    return dict(zip(orders[0], map(Returned, given), strict=True))
+        paths = _declared(results, shapes, returns)
+    elif any(map(_key, results.values)):
+        paths = _by_key(results, shapes)
+    else:
+        paths = _by_order(results, shapes, [name for name in inputs if name in shapes])
+    return {name: Returned(path) for name, path in paths.items()}
 
 
-def _declared(
-    after: Aftermath, shapes: Mapping[str, tuple[int, ...]], names: list[Any], kind: str
-) -> dict[str, GradientSource]:
-    arrays = [value for _, value in after.returned]
-    if len(arrays) != len(names):
-        raise ValueError(
-            f"backward of {kind} returned {len(arrays)} values, of shapes {_shapes(arrays)}, where returns="
-            f"{tuple(names)!r} names {len(names)}"
-        )
-    named = {name: Returned(k) for k, name in enumerate(names) if name is not None}
-    for name, source in named.items():
+def _declared(results: Results, shapes: Mapping[str, Shape], returns: Any) -> dict[str, KeyPath]:
+    paths = results.as_declared(returns)
+    for name in paths:
         if name not in shapes:
             raise ValueError(f"expected returns to name the primals {list(shapes)}, got {name!r} (None leaves one out)")
-        array = arrays[source.position]
-        if isinstance(array, np.ndarray) and not same_but_for_ones(array.shape, shapes[name]):
-            orders = _fitting_orders([arrays[one.position] for one in named.values()], {n: shapes[n] for n in named})
-            if len(orders) == 1:
+    due = {name: shapes[name] for name in paths}
+    for name, path in paths.items():
+        value = results.values[path]
+        if isinstance(value, np.ndarray) and not same_but_for_ones(value.shape, shapes[name]):
+            fitting, is_only = _by_shape(results, due, list(paths.values()))
+            if fitting and is_only:
                 raise ValueError(
-                    f"backward of {kind} returned as the gradient of {name!r} an array of shape {array.shape}, and "
-                    f"not {shapes[name]}; the shapes fit in another order: returns={orders[0]!r}"
+                    f"{results.what} returned as the gradient of {name!r} an array of shape {value.shape}, and not "
+                    f"{shapes[name]}; the shapes fit in another order: returns={_in_order(fitting, results)}"
                 )
-    return dict(named)
+    return paths
 
 
-def _labelled(after: Aftermath, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, GradientSource]:
+def _by_key(results: Results, shapes: Mapping[str, Shape]) -> dict[str, KeyPath]:
     """Return which primals the keys of a dict speak of; what has no key is the input's."""
-    found: dict[str, GradientSource] = {}
-    for k, (key, _) in enumerate(after.returned):
+    found: dict[str, KeyPath] = {}
+    for path in results.values:
+        key = _key(path)
         said = meaning(Path.parse(key)) if key.isidentifier() else None
         names = [name for name in shapes if key == name or (said and said.names(name))] if key else ["x"]
-        found |= {name: Returned(k) for name in names if name in shapes and name not in found}
+        found |= {name: path for name in names if name in shapes and name not in found}
     return found
 
 
-def _fitting_orders(arrays: Sequence[Any], shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, ...]]:
-    """Return the orders of primals in which returned arrays have their shapes."""
-    return [
-        order
-        for order in permutations(shapes)
-        if all(same_but_for_ones(np.shape(array), shapes[name]) for array, name in zip(arrays, order, strict=True))
-    ]
+def _by_order(results: Results, shapes: Mapping[str, Shape], inputs: Sequence[str]) -> dict[str, KeyPath]:
+    """Return the gradients of the inputs in their order, or those of all primals as their shapes tell."""
+    given = [path for path, value in results.values.items() if value is not None]
+    if not given:
+        return {}
+    if len(given) == len(inputs):
+        return dict(zip(inputs, given, strict=True))
+    if len(given) != len(shapes):
+        raise ValueError(
+            f"{results.what} returned {len(given)} values, of shapes {results.shapes(given)}, for the primals "
+            f"{', '.join(map(repr, shapes))}; say what they are: returns={tuple(inputs)!r}"
+        )
+    fitting, is_only = _by_shape(results, shapes, given)
+    if fitting is None or not is_only:
+        why = "none of which fits" if fitting is None else "which fit in several orders"
+        raise ValueError(
+            f"{results.what} returned arrays of shapes {results.shapes(given)}, {why} the shapes of the primals "
+            f"{dict(shapes)}; say in which order they come: returns={tuple(shapes)!r}"
+        )
+    return fitting
 
 
-def _shapes(arrays: Iterable[Any]) -> str:
-    return ", ".join("None" if array is None else str(np.shape(array)) for array in arrays) or "none"
+def _by_shape(
+    results: Results, shapes: Mapping[str, Shape], paths: Sequence[KeyPath]
+) -> tuple[dict[str, KeyPath] | None, bool]:
+    """Return results that fit the primals but for axes of size 1, if there are, and whether no others do."""
+    due = {name: without_ones(shape) for name, shape in shapes.items()}
+    fitting = fit_shapes(due, {path: without_ones(results.shape(path) or ()) for path in paths})
+    return fitting, len(set(due.values())) == len(due)
+
+
+def _in_order(paths: Mapping[str, KeyPath], results: Results) -> tuple[str, ...]:
+    """Return the primals in the order in which their gradients were returned."""
+    return tuple(sorted(paths, key=lambda name: list(results.values).index(paths[name])))
+
+
+def _key(path: KeyPath) -> str:
+    """Return the innermost name on the way to a result; nothing where there is none."""
+    return next((step for step in reversed(path) if isinstance(step, str)), "")
 
 
 def attribute_sources(
-    after: Aftermath, shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, str]
+    after: BackwardResult, shapes: Mapping[str, Shape], given: Mapping[str, str]
 ) -> dict[str, GradientSource]:
     """Return which of the primals that have these shapes get their gradient from a place in the layer.
 
@@ -206,7 +200,7 @@ def attribute_sources(
     for name, shape in shapes.items():
         path = _stated_gradient(after.layer, name, given[name]) if name in given else _gradient(after, name, shape)
         if path is not None:
-            found[name] = At(path)
+            found[name] = Stored(path)
     return found
 
 
@@ -220,7 +214,7 @@ def _stated_gradient(layer: Any, name: str, text: str) -> Path:
     return path
 
 
-def _gradient(after: Aftermath, name: str, shape: tuple[int, ...]) -> Path | None:
+def _gradient(after: BackwardResult, name: str, shape: Shape) -> Path | None:
     param = after.params.get(name)
     said_of_param = meaning(param) if param else None
     own = {said_of_param.word} if said_of_param and said_of_param.word else set(aliases(name))
@@ -250,7 +244,7 @@ def _gradient(after: Aftermath, name: str, shape: tuple[int, ...]) -> Path | Non
     return None
 
 
-def not_found(layer: Any, name: str, shape: tuple[int, ...]) -> NotFoundError:
+def not_found(layer: Any, name: str, shape: Shape) -> NotFoundError:
     """Return the error of a gradient that is nowhere."""
     alike = [
         str(path)

@@ -16,9 +16,14 @@ class NotFoundError(ValueError):
     """A layer has no place for a parameter, or for its gradient, where it was looked for."""
 
 
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without its axes of size 1."""
+    return tuple(size for size in shape if size != 1)
+
+
 def same_but_for_ones(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Whether two shapes differ by axes of size 1 alone."""
-    return [size for size in shape if size != 1] == [size for size in other if size != 1]
+    return without_ones(shape) == without_ones(other)
 
 
 def as_shaped(array: Any, shape: tuple[int, ...]) -> Any:
