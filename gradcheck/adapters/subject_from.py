@@ -27,18 +27,8 @@ def subject_from(
 ) -> Subject:
     """Return the subject that an adapter makes.
 
-    Parameters
-    ----------
-    label : str
-        The name of a subject that is given none.
-    primals, vjp, forward, other_mode, laws, without
-        As `Subject` takes them.
-    name, traits, reproduce
-        What the caller of the adapter said.
-    seen : iterable of Trait
-        Traits that the adapter found.
-    constants : mapping of str to object, or sequence of object
-        What the layer takes beside primals. Those that are arrays are watched.
+    What the caller of the adapter said are `name`, whose default is `label`, `traits` and `reproduce`. To the traits
+    are added those that the adapter has `seen`. Constants that are arrays are watched.
     """
     named = constants if isinstance(constants, Mapping) else {f"constant {k}": one for k, one in enumerate(constants)}
     return Subject(

@@ -16,14 +16,13 @@ from gradcheck.adapters.objects.gradient_sources import (
     Stored,
     Updated,
     attribute_sources,
-    not_found,
     returned_sources,
 )
 from gradcheck.adapters.objects.layer_factory import LayerFactory
 from gradcheck.adapters.objects.layer_methods import LayerMethods
 from gradcheck.adapters.objects.layer_runner import LayerRunner, make_parameters
+from gradcheck.adapters.objects.named_places import NotFoundError, as_shaped, find_parameters, no_gradient
 from gradcheck.adapters.objects.object_options import ObjectOptions
-from gradcheck.adapters.objects.parameter_places import NotFoundError, as_shaped, find_parameters
 from gradcheck.adapters.objects.paths import MISSING, Path, suggestion
 from gradcheck.adapters.returned_values import as_tuple, trial_cotangent
 from gradcheck.subject import Array
@@ -147,7 +146,7 @@ def _sources(after: BackwardResult, primals: dict[str, Array], options: ObjectOp
 def _from_update(after: BackwardResult, runner: LayerRunner, name: str, primals: dict[str, Array]) -> GradientSource:
     """Return how the gradient of a parameter shows in what backward does with it."""
     if name not in after.params or (after.recorder is None and runner.methods.rate is None):
-        raise not_found(after.layer, name, primals[name].shape)
+        raise no_gradient(after.layer, name, primals[name].shape)
     if after.recorder is None:
         return Updated(name)
     recorded = Recorded(name)

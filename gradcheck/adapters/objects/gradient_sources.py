@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradcheck.adapters.objects.parameter_names import aliases, looked_for, meaning
-from gradcheck.adapters.objects.parameter_places import NotFoundError, refuse_several, same_but_for_ones, without_ones
-from gradcheck.adapters.objects.paths import Path, attribute_names, places, suggestion
+from gradcheck.adapters.objects.named_places import find_gradient, same_but_for_ones, without_ones
+from gradcheck.adapters.objects.parameter_names import meaning
+from gradcheck.adapters.objects.paths import Path
 from gradcheck.adapters.objects.recorder import Recorder
 from gradcheck.adapters.returned_gradients import Results, Shape, fit_shapes
 from gradcheck.adapters.returned_values import KeyPath
@@ -191,69 +191,11 @@ def attribute_sources(
 
     Raises
     ------
-    NotFoundError
-        If a place that was declared holds nothing.
     ValueError
-        If several places may be meant.
+        If a place that was declared holds nothing, or several may be meant.
     """
-    found: dict[str, GradientSource] = {}
-    for name, shape in shapes.items():
-        path = _stated_gradient(after.layer, name, given[name]) if name in given else _gradient(after, name, shape)
-        if path is not None:
-            found[name] = Stored(path)
-    return found
-
-
-def _stated_gradient(layer: Any, name: str, text: str) -> Path:
-    path = Path.parse(text)
-    if not isinstance(path.get(layer), np.ndarray | float | np.generic):
-        raise NotFoundError(
-            f"after backward {type(layer).__name__} has no array at {text!r}, which grads={{{name!r}: {text!r}}} "
-            f"names; it has {attribute_names(layer)}{suggestion(layer, text)}"
-        )
-    return path
-
-
-def _gradient(after: BackwardResult, name: str, shape: Shape) -> Path | None:
-    param = after.params.get(name)
-    said_of_param = meaning(param) if param else None
-    own = {said_of_param.word} if said_of_param and said_of_param.word else set(aliases(name))
-    same_word, same_name, same_position = [], [], []
-    for path, value in places(after.layer):
-        said = meaning(path)
-        if said is None or not said.is_gradient or not isinstance(value, np.ndarray | float | np.generic):
-            continue
-        if said.word in own:
-            same_word.append((path, value))
-        elif said.names(name):
-            same_name.append((path, value))
-        elif said_of_param and not said.word and said.position is not None:
-            same_position.append((path, value))
-    for candidates in (same_word, same_name, same_position):
-        fitting = [(path, value) for path, value in candidates if same_but_for_ones(np.shape(value), shape)]
-        if candidates is same_position and said_of_param and said_of_param.position is not None:
-            beside = [one for one in fitting if one[0].steps[-1].key == said_of_param.position]
-            fitting = beside or fitting
-        elif not fitting:
-            fitting = candidates[:1]  # of a wrong shape: for the check to blame
-        if fitting:
-            refuse_several(
-                after.layer, fitting, f"the gradient of {name!r}", f"grads={{{name!r}: {str(fitting[0][0])!r}}}"
-            )
-            return fitting[0][0]
-    return None
-
-
-def not_found(layer: Any, name: str, shape: Shape) -> NotFoundError:
-    """Return the error of a gradient that is nowhere."""
-    alike = [
-        str(path)
-        for path, value in places(layer)
-        if isinstance(value, np.ndarray) and value.ndim and same_but_for_ones(value.shape, shape)
-    ]
-    near = f" (of that shape: {', '.join(alike[:4])})" if alike else ""
-    return NotFoundError(
-        f"no gradient of {name!r} after backward of {type(layer).__name__}: looked for "
-        f"{looked_for(name, gradient=True)} and what backward returns; it has {attribute_names(layer)}{near}; "
-        f"say where it is: grads={{{name!r}: '…'}}"
-    )
+    found = {
+        name: find_gradient(after.layer, name, shape, param=after.params.get(name), given=given)
+        for name, shape in shapes.items()
+    }
+    return {name: Stored(path) for name, path in found.items() if path is not None}

@@ -12,8 +12,8 @@ from gradcheck.adapters.kept_gradients import clear
 from gradcheck.adapters.objects.gradient_sources import BackwardResult, GradientSource, Stored, Updated
 from gradcheck.adapters.objects.layer_factory import LayerFactory
 from gradcheck.adapters.objects.layer_methods import LayerMethods
+from gradcheck.adapters.objects.named_places import as_shaped
 from gradcheck.adapters.objects.object_options import ObjectOptions
-from gradcheck.adapters.objects.parameter_places import as_shaped
 from gradcheck.adapters.objects.paths import Path
 from gradcheck.adapters.objects.recorder import Recorder
 from gradcheck.adapters.returned_gradients import Results
