@@ -180,12 +180,13 @@ class _Store:
 
     def watch(self, call: Callable[[], Any], declared: bool | None) -> list[Trait]:
         """Return what shows, over two calls more, of how gradients are left, unless it is declared."""
-        if declared is not None:
+        if declared is not None or not self.names:
             return [Trait("accumulates", self.names)] if declared and self.names else []
-        seen: list[dict[str, Any]] = [self.read(self._primals)] if self.names else []
-        values = [{name: np.array(array) for name, array in one.items()} for one in seen]
-        for _ in range(2 if self.names else 0):
-            call()
+        seen: list[dict[str, Any]] = []
+        values: list[dict[str, Array]] = []
+        for k in range(3):
+            if k:
+                call()
             seen.append(self.read(self._primals))
             values.append({name: np.array(array) for name, array in seen[-1].items()})
         limits: dict[str, list[str]] = {"accumulates": [], "overwrites": [], "cleared": []}
