@@ -128,7 +128,7 @@ def adapt(thing: Any, primals: Arrays | None = None) -> Subject:
 
 
 def require_layer(thing: Any) -> None:
-    """Refuse what is no layer in the style of `reference_layers`, which alone is told apart from its parameters.
+    """Refuse a layer of any style but that of `reference_layers`, which alone is given its parameters at each call.
 
     Raises
     ------

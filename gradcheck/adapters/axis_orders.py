@@ -179,7 +179,7 @@ def in_layout(primals: Arrays, layouts: Mapping[str, Any], adapt_theirs: Callabl
         For each array that lies otherwise, a word: a permutation of its axes (``"NHWC"``, ``"HWIO"``, ``"FN"``),
         letters dropped where the size is 1 (``"HWC"``: a single image), ``1`` for axes of size 1 (``"1F"``), letters
         in parentheses for axes that are one (``"O(IHW)"``). The output is ``"y"``; several are a tuple of words.
-        Axes of other names are told in full: ``"IOHW->HWIO"``.
+        Axes of other names are written in full: ``"IOHW->HWIO"``.
     adapt_theirs : callable
         ``adapt_theirs(primals)`` returns the subject of the layer at the primals in its own layout.
 
@@ -223,7 +223,8 @@ def in_layout(primals: Arrays, layouts: Mapping[str, Any], adapt_theirs: Callabl
         if not isinstance(word, str):
             raise TypeError(f"expected a layout to be a str, got layouts={{{name!r}: {word!r}}}")
     boundary = _Boundary(
-        {name: Layout.find(name, word, np.ndim(primals[name])) for name, word in words.items()}, _of_outputs(layouts)
+        primals={name: Layout.find(name, word, np.ndim(primals[name])) for name, word in words.items()},
+        outputs=_of_outputs(layouts),
     )
     subject = adapt_theirs(boundary.inwards(primals))
 
@@ -265,7 +266,7 @@ def _of_outputs(layouts: Mapping[str, Any]) -> tuple[Layout, ...]:
     return tuple(Layout.find("y", word, None) for word in ((words,) if isinstance(words, str) else words))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Boundary:
     """Where arrays pass from one layout to the other.
 

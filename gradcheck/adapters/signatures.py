@@ -1,4 +1,4 @@
-"""Which parameter of a function takes which value: told by names, else by order."""
+"""Which parameter of a function takes which value: by name, else by order."""
 
 from __future__ import annotations
 

@@ -108,8 +108,8 @@ def test_names_say_what_they_mean(names, is_weight, is_gradient):
 
 
 def test_places_in_lists_have_no_name():
-    assert meaning(Path.parse("params[1]")) == Meaning("", False, 1)
-    assert meaning(Path.parse("grads[0]")) == Meaning("", True, 0)
+    assert meaning(Path.parse("params[1]")) == Meaning(word="", is_gradient=False, position=1)
+    assert meaning(Path.parse("grads[0]")) == Meaning(word="", is_gradient=True, position=0)
 
 
 # The optimizer that records

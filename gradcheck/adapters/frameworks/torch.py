@@ -15,7 +15,7 @@ import numpy as np
 
 from gradcheck.adapters.frameworks.framework_arguments import Arguments, arguments_of, common_dtype, in_dtype
 from gradcheck.adapters.frameworks.optional_packages import loaded_package, optional_package
-from gradcheck.adapters.returned_values import as_tuple, one_or_several
+from gradcheck.adapters.returned_values import as_tuple, leaves, one_or_several
 from gradcheck.adapters.signatures import name_of, parameters_of
 from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject, Trait
@@ -118,7 +118,7 @@ def from_torch(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Layer:
     """A function of tensors, as a function of arrays.
 
@@ -153,22 +153,22 @@ class _Layer:
 
     def vjp(self, arrays: Arrays) -> tuple[Any, Pullback]:
         """Return the outputs, and the pullback that torch makes of their graph."""
-        leaves = {name: self._primal(name, array).requires_grad_() for name, array in arrays.items()}
+        tensors = {name: self._primal(name, array).requires_grad_() for name, array in arrays.items()}
         with self.torch.enable_grad():
-            results = self._call(leaves, arrays)
+            results = self._call(tensors, arrays)
         self._require_graph(results)
 
         def pullback(cotangents: Any) -> Arrays:
             gradients = self.torch.autograd.grad(
                 tuple(results.values()),
-                tuple(leaves.values()),
+                tuple(tensors.values()),
                 tuple(map(self._tensor, as_tuple(cotangents))),
                 retain_graph=True,
                 allow_unused=True,
             )
             return {
-                name: self._gradient(leaf, gradient)
-                for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)
+                name: self._gradient(tensor, gradient)
+                for (name, tensor), gradient in zip(tensors.items(), gradients, strict=True)
             }
 
         return self._arrays(results), pullback
@@ -198,7 +198,7 @@ class _Layer:
         values = {name: tensor.clone() if self.in_place else tensor for name, tensor in tensors.items()}
         constants = {name: self._constant(value, dtype) for name, value in self.arguments.constants.items()}
         state = {name: self._tensor(np.array(in_dtype(array, dtype))) for name, array in self.state.items()}
-        with self._seeded(), self._told_of_in_place():
+        with self._seeded(), self._explained_in_place():
             result = self.run({**values, **constants}, {**parameters, **state}, other_mode)
         if not other_mode:
             for name, tensor in state.items():
@@ -206,7 +206,7 @@ class _Layer:
         return self._chosen(result)
 
     def _chosen(self, result: Any) -> dict[int, Any]:
-        found = dict(enumerate(leaf for leaf in _leaves(result) if isinstance(leaf, self.torch.Tensor)))
+        found = dict(enumerate(leaf for _, leaf in leaves(result) if isinstance(leaf, self.torch.Tensor)))
         if self.outputs is None:
             floating = {k: tensor for k, tensor in found.items() if tensor.is_floating_point()}
             if not floating:
@@ -253,7 +253,7 @@ class _Layer:
         return one_or_several(tuple(map(_array, results.values())))
 
     @contextmanager
-    def _told_of_in_place(self) -> Iterator[None]:
+    def _explained_in_place(self) -> Iterator[None]:
         try:
             yield
         except RuntimeError as error:
@@ -299,10 +299,10 @@ def _module(
             return arguments.call(called, tensors)
 
     return _Layer(
-        torch,
-        _module_name(module, training),
-        arguments,
-        run,
+        torch=torch,
+        name=_module_name(module, training),
+        arguments=arguments,
+        run=run,
         parameters={name: value for name, value in values.items() if name in wanted},
         state=state,
         watched={name: value.copy() for name, value in state.items()},
@@ -326,7 +326,7 @@ def _function(
     def run(tensors: dict[str, Any], _state: dict[str, Any], _other_mode: bool) -> Any:
         return arguments.call(called, tensors)
 
-    return _Layer(torch, name_of(thing), arguments, run, tells_none=is_function, **options)
+    return _Layer(torch=torch, name=name_of(thing), arguments=arguments, run=run, tells_none=is_function, **options)
 
 
 def _require_function(thing: Any, training: bool | None) -> None:
@@ -362,17 +362,6 @@ def _in_mode(module: Any, training: bool | None) -> Iterator[None]:
 def _module_name(module: Any, training: bool | None) -> str:
     name = type(module).__name__
     return name if training is None else f"{name} ({'training' if training else 'evaluation'})"
-
-
-def _leaves(result: Any) -> Iterator[Any]:
-    """Yield what is in nested tuples, lists and mappings."""
-    if isinstance(result, Mapping):
-        result = tuple(result.values())
-    if isinstance(result, tuple | list):
-        for item in result:
-            yield from _leaves(item)
-    else:
-        yield result
 
 
 def _contiguous(array: Array) -> Array:

@@ -43,7 +43,7 @@ def from_callback(
     *constants
         Further arguments of `forward`, for which no gradient is wanted.
     arguments : sequence, optional
-        What `forward` takes, in its order. Default: told by the names of its parameters, else the primals that are not
+        What `forward` takes, in its order. Default: by the names of its parameters, else the primals that are not
         among `parameters`, and then the constants.
     returns : sequence or dict, optional
         Whose gradients the callback returns, as in `from_functions`. Default: of the primals that are not among

@@ -1,4 +1,4 @@
-"""What the arguments of a forward and its backward take: declared, else told by their names and their order."""
+"""What the arguments of a forward and its backward take: declared, else by their names and their order."""
 
 from __future__ import annotations
 

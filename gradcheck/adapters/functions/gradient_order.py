@@ -1,4 +1,4 @@
-"""Which gradient is which among what a function returned: declared, told by keys, by order, by shapes, or by slopes."""
+"""Which gradient is which among what a function returned: declared, else by keys, order, shapes or slopes."""
 
 from __future__ import annotations
 
@@ -127,9 +127,9 @@ class Gradients:
             return
         other = next(key for key, path in truly.items() if path == self.paths[name])
         shape, due = self._results.shape(self.paths[name]), self._primals[name].shape
-        told = f"of shape {shape} where {due} is due" if shape != due else "as the slopes of the forward tell"
+        evidence = f"of shape {shape} where {due} is due" if shape != due else "as the slopes of the forward tell"
         raise ValueError(
-            f"expected the gradient of {name!r}, got that of {other!r} in its place, {told}: the results are in "
+            f"expected the gradient of {name!r}, got that of {other!r} in its place, {evidence}: the results are in "
             f"another order, declare returns={self._as_returns(truly)}"
         )
 

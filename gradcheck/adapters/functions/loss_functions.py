@@ -75,7 +75,7 @@ def from_loss(
         By how much the gradient is meant to be larger than the derivative of the value: the number of samples, where
         the value is a mean and the gradient a sum. Declared as a limit unless it is 1.
     arguments, gradient_arguments : sequence of {"predictions", "targets"}, optional
-        What `value` and `gradient` take, in their order. Default: told by the names of their parameters, else
+        What `value` and `gradient` take, in their order. Default: by the names of their parameters, else
         predictions first; a gradient takes what the value does, or nothing.
     name : str, optional
         Default: the name of `value`.

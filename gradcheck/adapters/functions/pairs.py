@@ -77,19 +77,19 @@ def from_functions(
         Further arguments of `forward`, in their order, for which no gradient is wanted.
     arguments : sequence, optional
         What `forward` takes, in its order: ``("x", "weight", "bias")``; names that are no primals are the constants.
-        A tuple or dict of names stands for a tuple or dict of arrays. Default: told by the names of its parameters,
+        A tuple or dict of names stands for a tuple or dict of arrays. Default: by the names of its parameters,
         else primals in their order and then the constants.
     backward_arguments : sequence, optional
         What `backward` takes, in its order: ``"cotangent"`` (once for all outputs, or once for each), ``"cache"``,
-        ``"output"``, and names as in `arguments`. Default: told by the names of its parameters.
+        ``"output"``, and names as in `arguments`. Default: by the names of its parameters.
     returns : sequence or dict, optional
         Whose gradients `backward` returns, in its order, None for a result that is no gradient; or the keys of a dict:
-        ``{"dW": "weight"}``. Default: told by keys, else the order of `forward`'s arguments, unless shapes tell that
+        ``{"dW": "weight"}``. Default: by keys, else the order of `forward`'s arguments, unless shapes tell that
         it is another.
     forward_returns : sequence of {"output", "cache", None}, optional
         What `forward` returns, in its order. Default: outputs, and last the cache if `backward` takes one.
     context : bool, optional
-        Whether both take a context object first, which has ``save_for_backward`` and any attributes. Default: told by
+        Whether both take a context object first, which has ``save_for_backward`` and any attributes. Default: by
         the name of that parameter, ``ctx`` or ``context``.
     name : str, optional
         Default: the name of `forward`.

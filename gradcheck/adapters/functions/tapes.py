@@ -141,7 +141,7 @@ def _runs_back_once(vjp: Callable[[Any], tuple[Any, Pullback]], arrays: Arrays) 
 
 @dataclass(frozen=True, kw_only=True)
 class _Tensors:
-    """How tensors of one tape are made, read and differentiated, as `from_tape` is told."""
+    """How tensors of one tape are made, read and differentiated."""
 
     leaf: Callable[[Any], Any]
     value: str | Callable[[Any], Any]

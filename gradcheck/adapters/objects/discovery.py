@@ -148,20 +148,20 @@ def _from_update(after: BackwardResult, runner: LayerRunner, name: str, primals:
     if name not in after.params or (after.recorder is None and runner.methods.rate is None):
         raise no_gradient(after.layer, name, primals[name].shape)
     if after.recorder is None:
-        return Updated(name)
-    recorded = Recorded(name)
+        return Updated(name=name)
+    recorded = Recorded(name=name)
     if any(with_parameter == name for with_parameter, _ in after.recorder.gradients):
         return recorded
     # What came alone is the gradient if it is what the parameter is moved by; equal shapes prove nothing, nor does
     # one point: an error is moved by itself where it meets an input of 1.
-    stepping = replace(runner, sources={name: Updated(name)})
+    stepping = replace(runner, sources={name: Updated(name=name)})
     points = primals, {key: 1.25 * array for key, array in primals.items()}
-    return recorded if all(_is_step(name, _run(stepping, point)) for point in points) else Updated(name)
+    return recorded if all(_is_step(name, _run(stepping, point)) for point in points) else Updated(name=name)
 
 
 def _is_step(name: str, after: BackwardResult) -> bool:
     """Whether what came alone is what moved a parameter, up to its sign."""
-    seen, step = Recorded(name).read(after), Updated(name).read(after)
+    seen, step = Recorded(name=name).read(after), Updated(name=name).read(after)
     return seen is not None and np.allclose(np.abs(as_shaped(seen, step.shape)), np.abs(step))
 
 

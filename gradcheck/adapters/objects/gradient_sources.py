@@ -41,7 +41,7 @@ class BackwardResult:
     recorder: Recorder | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Returned:
     """A gradient that backward returns."""
 
@@ -52,7 +52,7 @@ class Returned:
         return after.returned.values.get(self.path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stored:
     """A gradient that backward leaves in the layer."""
 
@@ -64,7 +64,7 @@ class Stored:
         return np.array(value) if isinstance(value, np.ndarray | np.generic | float) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Updated:
     """A gradient that shows in what backward does to the parameter."""
 
@@ -76,7 +76,7 @@ class Updated:
         return (before - np.asarray(after.params[self.name].get(after.layer))) / before.dtype.type(after.rate)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recorded:
     """A gradient that backward hands to its optimizer."""
 
@@ -111,7 +111,7 @@ def returned_sources(
         paths = _by_key(results, shapes)
     else:
         paths = _by_order(results, shapes, [name for name in inputs if name in shapes])
-    return {name: Returned(path) for name, path in paths.items()}
+    return {name: Returned(path=path) for name, path in paths.items()}
 
 
 def _declared(results: Results, shapes: Mapping[str, Shape], returns: Any) -> dict[str, KeyPath]:
@@ -198,4 +198,4 @@ def attribute_sources(
         name: find_gradient(after.layer, name, shape, param=after.params.get(name), given=given)
         for name, shape in shapes.items()
     }
-    return {name: Stored(path) for name, path in found.items() if path is not None}
+    return {name: Stored(path=path) for name, path in found.items() if path is not None}

@@ -36,7 +36,7 @@ class LayerFactory:
         if not callable(make):
             raise TypeError(
                 f"expected a layer with methods like {FORWARD[0]} and {BACKWARD[0]}, or a callable that returns one, "
-                f"got {type(make).__name__}; other names can be told: forward='…', backward='…'"
+                f"got {type(make).__name__}; say other names: forward='…', backward='…'"
             )
         label = getattr(make, "__name__", type(make).__name__).replace("<lambda>", "make")
         first = attempt(f"{label}()", make, "; it is called without arguments, to make a new layer for each forward")

@@ -69,14 +69,14 @@ class LayerMethods:
     forward, backward : str or callable
         Names of methods, or functions of the layer and the arrays.
     mode : Path or None
-        Where the mode is told: an argument of forward, a method, or an attribute.
+        Where the mode is set: an argument of forward, a method, or an attribute.
     mode_is_argument : bool
     seeds : tuple of Path
         Generators that are set back before each forward.
     reseed : callable or None
         Sets back those of somebody's own, before each forward.
     rate : Path or None
-        Where the learning rate is told: an argument of backward, or an attribute.
+        Where the learning rate is set: an argument of backward, or an attribute.
     rate_is_argument : bool
     """
 

@@ -71,12 +71,12 @@ def from_object(
         Method that makes the parameters, given the shape of the first input; or ``build(layer, first_input)``; a
         layer without inputs is built without. One that makes them in its first forward is seen to.
     training : str, optional
-        Where the mode is told: an argument of forward, an attribute, or a method (beside which there is ``eval()``).
+        Where the mode is set: an argument of forward, an attribute, or a method (beside which there is ``eval()``).
     evaluates : bool
         Whether the layer is verified in the mode of evaluation.
     seed : str or callable, optional
-        Path of a random generator, which is set back before each forward (those that are found are without being
-        told); ``"global"`` for NumPy's own; or what to call before each forward.
+        Path of a random generator that is reset before each forward (generators found in the layer are reset without
+        it); ``"global"`` for NumPy's own; or what to call before each forward.
     learning_rate : str, optional
         Argument of backward, or attribute, by which backward updates the parameters: gradients that are kept nowhere
         are seen in that.
