@@ -57,6 +57,14 @@ def test_a_parameter_left_out_keeps_its_default():
     assert arguments.call(called_with, {"a": 5, "c": 6}) == (5, 2, 6, 4)
 
 
+def test_a_parameter_passed_by_keyword_alone_takes_what_is_left():
+    def function(x, stride=1, *, weight):
+        return x, stride, weight
+
+    arguments = arguments_of(parameters_of(function), {"x": np.ones(1), "w": np.ones(1)}, {})
+    assert arguments.call(function, {"x": 5, "w": 6}) == (5, 1, 6)
+
+
 def test_arrays_of_integers_and_booleans_are_constants():
     given_arrays = {"x": np.ones(1), "rows": np.arange(2), "mask": np.array([True])}
     arguments = arguments_of([], given_arrays, {"scale": np.ones(2), "stride": 2})
