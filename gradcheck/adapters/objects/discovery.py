@@ -104,10 +104,9 @@ def _run(runner: LayerRunner, primals: dict[str, Array], used: Any = None) -> Ba
     """Run forward and backward on a spare layer, or on a used one, and return what that left."""
     kind, hints = runner.factory.label, _hints(primals, runner.options)
     copies = {name: np.array(array) for name, array in primals.items()}
-    trains = not runner.options.evaluates
     layer, outputs = attempt(
         f"forward of {kind}",
-        lambda: runner.run(runner.factory.spare() if used is None else used, copies, trains=trains),
+        lambda: runner.run(runner.factory.spare() if used is None else used, copies, trains=runner.options.trains),
         *hints,
     )
     for output in as_tuple(outputs):

@@ -72,9 +72,9 @@ class LayerMethods:
         Where the mode is set: an argument of forward, a method, or an attribute.
     mode_is_argument : bool
     seeds : tuple of Path
-        Generators that are set back before each forward.
+        Generators that are reset before each forward.
     reseed : callable or None
-        Sets back those of somebody's own, before each forward.
+        Resets other generators, before each forward.
     rate : Path or None
         Where the learning rate is set: an argument of backward, or an attribute.
     rate_is_argument : bool
@@ -130,12 +130,12 @@ class LayerMethods:
         )
 
     def with_generators_of(self, layer: Any) -> LayerMethods:
-        """Return methods that set back every random generator of the layer before each forward."""
+        """Return methods that reset every random generator of the layer before each forward."""
         held = [path for path, value in places(layer) if isinstance(value, np.random.Generator | np.random.RandomState)]
         return replace(self, seeds=tuple(held))
 
     def are_ready(self, layer: Any) -> bool:
-        """Whether the layer has the generators that are set back; some make them in their first forward."""
+        """Whether the layer has the generators that are reset; some make them in their first forward."""
         return all(path.get(layer) not in (MISSING, None) for path in self.seeds)
 
     def run_forward(self, layer: Any, inputs: Iterable[Any], *, trains: bool) -> Any:

@@ -136,7 +136,7 @@ def from_object(
         methods=(forward, backward),
         build=build,
         training=training,
-        evaluates=evaluates,
+        trains=not evaluates,
         seed=seed,
         learning_rate=learning_rate,
         optimizers=(optimizer,) if isinstance(optimizer, str) else tuple(optimizer or ()),

@@ -35,9 +35,9 @@ def make_parameters(options: ObjectOptions, layer: Any, methods: LayerMethods, i
 
 
 def first_forward(options: ObjectOptions, layer: Any, methods: LayerMethods, inputs: list[Array]) -> None:
-    """Run forward for what it makes once; generators may be among that, so that none is set back."""
+    """Run forward for what it makes once; generators may be among that, so that none is reset."""
     arguments = [*map(np.array, inputs), *options.constants]
-    replace(methods, seeds=()).run_forward(layer, arguments, trains=not options.evaluates)
+    replace(methods, seeds=()).run_forward(layer, arguments, trains=options.trains)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class LayerRunner:
 
     def vjp(self, arrays: Arrays) -> tuple[Any, Pullback]:
         """Return the outputs of a layer, and its backward."""
-        layer, outputs = self.run(self.factory.make(), arrays, trains=not self.options.evaluates)
+        layer, outputs = self.run(self.factory.make(), arrays, trains=self.options.trains)
         made_at = self.forwards[0]
 
         def pullback(cotangent: Any) -> Arrays:
@@ -96,11 +96,11 @@ class LayerRunner:
 
     def forward(self, arrays: Arrays) -> Any:
         """Return the outputs of a layer."""
-        return self.run(self.factory.make(), arrays, trains=not self.options.evaluates)[1]
+        return self.run(self.factory.make(), arrays, trains=self.options.trains)[1]
 
     def other_mode(self, arrays: Arrays) -> Any:
         """Return the outputs of a layer in its other mode."""
-        return self.run(self.factory.make(), arrays, trains=self.options.evaluates)[1]
+        return self.run(self.factory.make(), arrays, trains=not self.options.trains)[1]
 
     def run(self, layer: Any, arrays: Arrays, *, trains: bool) -> tuple[Any, Any]:
         """Put the parameters into a layer, and return it with its outputs."""

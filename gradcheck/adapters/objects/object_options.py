@@ -21,7 +21,7 @@ class ObjectOptions:
     methods: tuple[Method | None, Method | None]
     build: str | Callable[[Any, Any], Any] | None
     training: str | None
-    evaluates: bool
+    trains: bool
     seed: str | Callable[[], Any] | None
     learning_rate: str | None
     optimizers: tuple[str, ...]
