@@ -1,4 +1,4 @@
-"""Recognise what somebody has, and make a `Subject` of it."""
+"""Recognises how a layer is written, and makes a `Subject` of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gradcheck.adapters.calls import BACKWARD, FORWARD, find_method
-from gradcheck.adapters.frameworks import MAKERS, framework_of
-from gradcheck.adapters.functions import from_functions, recognise_functions
-from gradcheck.adapters.objects import from_object
+from gradcheck.adapters.frameworks.recognise import MAKERS, framework_of
+from gradcheck.adapters.functions.pairs import from_functions, recognise_functions
+from gradcheck.adapters.objects.layer_methods import BACKWARD, FORWARD, find_method
+from gradcheck.adapters.objects.layer_object import from_object
 from gradcheck.adapters.reference import from_reference
 from gradcheck.subject import Arrays, Subject
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Style:
     """One way of writing a layer.
 
@@ -62,33 +62,29 @@ def _is_object(thing: Any) -> bool:
     return is_made and find_method(thing, FORWARD) is not None and find_method(thing, BACKWARD) is not None
 
 
-def _is_of_framework(thing: Any) -> bool:
-    return framework_of(thing) is not None
-
-
-def _from_framework(thing: Any, primals: Arrays) -> Subject:
-    return MAKERS[framework_of(thing) or ""](thing, primals)
-
-
-def _is_pair(thing: Any) -> bool:
-    return recognise_functions(thing) is not None
-
-
 def _from_pair(thing: Any, primals: Arrays) -> Subject:
-    forward, backward = recognise_functions(thing) or thing
-    return from_functions(forward, backward, primals)
+    return from_functions(*(recognise_functions(thing) or thing), primals)
 
 
 #: What is recognised, the first that fits.
 STYLES = (
     Style(
-        "with forward(params, x) -> (y, cache) and backward(params, cache, grad_output) -> (grad_input, grad_params)",
-        _is_reference,
-        from_reference,
+        looks_like="with forward(params, x) -> (y, cache) and "
+        "backward(params, cache, grad_output) -> (grad_input, grad_params)",
+        recognise=_is_reference,
+        adapt=from_reference,
     ),
-    Style("a module, function or model of torch, JAX, autograd or thinc", _is_of_framework, _from_framework),
-    Style("a pair (forward, backward) of functions", _is_pair, _from_pair),
-    Style("an object with forward(x) and backward(grad_output)", _is_object, from_object),
+    Style(
+        looks_like="a module, function or model of torch, JAX, autograd or thinc",
+        recognise=lambda thing: framework_of(thing) is not None,
+        adapt=lambda thing, primals: MAKERS[framework_of(thing) or ""](thing, primals),
+    ),
+    Style(
+        looks_like="a pair (forward, backward) of functions",
+        recognise=lambda thing: recognise_functions(thing) is not None,
+        adapt=_from_pair,
+    ),
+    Style(looks_like="an object with forward(x) and backward(grad_output)", recognise=_is_object, adapt=from_object),
 )
 
 
@@ -132,7 +128,7 @@ def adapt(thing: Any, primals: Arrays | None = None) -> Subject:
 
 
 def require_layer(thing: Any) -> None:
-    """Refuse what is no layer in the style of `reference_layers`, which alone is told apart from its parameters.
+    """Refuse a layer of any style but that of `reference_layers`, which alone is given its parameters at each call.
 
     Raises
     ------
@@ -151,11 +147,11 @@ def _style_of(thing: Any) -> Style:
     found = next((style for style in STYLES if style.recognise(thing)), None)
     if found is None:
         known = "; or ".join(style.looks_like for style in STYLES)
-        raise TypeError(f"expected a gradcheck.Subject or a layer {known}; got {_told(thing)}")
+        raise TypeError(f"expected a gradcheck.Subject or a layer {known}; got {_described(thing)}")
     return found
 
 
-def _told(thing: Any) -> str:
+def _described(thing: Any) -> str:
     if isinstance(thing, type):
         return f"the class {thing.__name__}, not a layer made of it"
     if type(thing).__module__.partition(".")[0] in ("builtins", "numpy"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Arrays, Law, Pullback, Subject, Trait
 
 
@@ -36,9 +37,8 @@ def from_reference(
         Default: the repr of the layer.
     input_name : str or tuple of str
         With several names the layer takes, and gives the gradients of, a tuple of arrays in their order.
-    traits : iterable of Trait
-    reproduce : str
-    laws : iterable of Law
+    traits, reproduce, laws
+        As `Subject` takes them.
     without : mapping of str to str, optional
         Checks that are not run, by name, each with the reason.
 
@@ -72,17 +72,17 @@ def from_reference(
         params, x = split(arrays)
         return layer.forward(params, x, *constants)[0]
 
-    watched = {f"constant {k}": value for k, value in enumerate(constants) if isinstance(value, np.ndarray)}
-    return Subject(
-        name or repr(layer),
+    return subject_from(
+        repr(layer),
         primals,
         vjp,
-        forward,
-        frozenset(traits),
-        reproduce,
-        constants=watched,
-        laws=tuple(laws),
-        without=without or {},
+        name=name,
+        traits=traits,
+        reproduce=reproduce,
+        constants=constants,
+        forward=forward,
+        laws=laws,
+        without=without,
     )
 
 

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradcheck.adapters import framework_of, from_autograd, from_jax, from_thinc, from_torch
-from gradcheck.adapters.arguments import arguments_of, parameters_of
-from gradcheck.adapters.frameworks import MAKERS
-from gradcheck.adapters.optional import optional_package
+from gradcheck.adapters.frameworks.framework_arguments import arguments_of
+from gradcheck.adapters.frameworks.optional_packages import optional_package
+from gradcheck.adapters.frameworks.recognise import MAKERS
+from gradcheck.adapters.signatures import parameters_of
+from gradcheck.adapters.subject_from import subject_from
 
 
 def called_with(a, b=2, /, c=3, *, d=4):
@@ -55,12 +57,23 @@ def test_a_parameter_left_out_keeps_its_default():
     assert arguments.call(called_with, {"a": 5, "c": 6}) == (5, 2, 6, 4)
 
 
+def test_a_parameter_passed_by_keyword_alone_takes_what_is_left():
+    def function(x, stride=1, *, weight):
+        return x, stride, weight
+
+    arguments = arguments_of(parameters_of(function), {"x": np.ones(1), "w": np.ones(1)}, {})
+    assert arguments.call(function, {"x": 5, "w": 6}) == (5, 1, 6)
+
+
 def test_arrays_of_integers_and_booleans_are_constants():
     given_arrays = {"x": np.ones(1), "rows": np.arange(2), "mask": np.array([True])}
     arguments = arguments_of([], given_arrays, {"scale": np.ones(2), "stride": 2})
     assert list(arguments.primals) == ["x"]
     assert list(arguments.constants) == ["rows", "mask", "scale", "stride"]
-    assert list(arguments.watched) == ["rows", "mask", "scale"]
+    subject = subject_from(
+        "f", arguments.primals, len, name=None, traits=(), reproduce="", constants=arguments.constants
+    )
+    assert list(subject.constants) == ["rows", "mask", "scale"]
 
 
 def test_misuse_is_told_in_a_sentence():

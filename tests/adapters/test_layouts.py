@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradcheck
-from gradcheck.adapters.layouts import Layout, in_layout
+from gradcheck.adapters.axis_orders import Layout, in_layout
 
 CANONICAL = ("NF", "NTF", "NCL", "NCHW", "NCDHW", "OI", "OIHW", "F")
 

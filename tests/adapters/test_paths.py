@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.adapters.paths import MISSING, Path, Step, places
-from gradcheck.adapters.recorder import Recorder
-from gradcheck.adapters.vocabulary import Meaning, meaning
+from gradcheck.adapters.objects.parameter_names import Meaning, meaning
+from gradcheck.adapters.objects.paths import MISSING, Path, Step, places
+from gradcheck.adapters.objects.recorder import Recorder
 
 identifiers = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
 keys = st.from_regex(r"[^'\"\\\n\r\t]{0,6}", fullmatch=True).filter(str.isprintable)
@@ -108,8 +108,8 @@ def test_names_say_what_they_mean(names, is_weight, is_gradient):
 
 
 def test_places_in_lists_have_no_name():
-    assert meaning(Path.parse("params[1]")) == Meaning("", False, 1)
-    assert meaning(Path.parse("grads[0]")) == Meaning("", True, 0)
+    assert meaning(Path.parse("params[1]")) == Meaning(word="", is_gradient=False, position=1)
+    assert meaning(Path.parse("grads[0]")) == Meaning(word="", is_gradient=True, position=0)
 
 
 # The optimizer that records

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gradcheck.adapters.results import as_array, as_outputs
-from gradcheck.adapters.signatures import arrays_of, name_of
+from gradcheck.adapters.functions.function_calls import arrays_of
+from gradcheck.adapters.returned_values import as_array, as_outputs
+from gradcheck.adapters.signatures import name_of
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 #: Step, and relative difference above which a slope is not that of a derivative, by the size of an item of the dtype.
@@ -42,8 +44,8 @@ def from_derivative(
         What `derivative` takes.
     name : str, optional
         Default: the name of `function`.
-    traits : iterable of Trait
-    reproduce : str
+    traits, reproduce
+        As `Subject` takes them.
     **options
         Passed to both by keyword.
 
@@ -94,7 +96,7 @@ def from_derivative(
             raise ValueError(
                 f"expected a derivative of the {of}, got one that is right of the {other} alone; declare of={other!r}"
             )
-    return Subject(name or name_of(function), {key: x}, vjp, traits=frozenset(traits), reproduce=reproduce)
+    return subject_from(name_of(function), {key: x}, vjp, name=name, traits=traits, reproduce=reproduce)
 
 
 def _require_elementwise(slope: Any, x: Array) -> None:

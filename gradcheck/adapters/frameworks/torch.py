@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.arguments import Arguments, arguments_of, common_dtype, in_dtype, name_of, parameters_of
-from gradcheck.adapters.optional import loaded_package, optional_package
+from gradcheck.adapters.frameworks.framework_arguments import Arguments, arguments_of, common_dtype, in_dtype
+from gradcheck.adapters.frameworks.optional_packages import loaded_package, optional_package
+from gradcheck.adapters.returned_values import as_tuple, leaves, one_or_several
+from gradcheck.adapters.signatures import name_of, parameters_of
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject, Trait
 
 #: Torch is seeded with this before each forward that draws random numbers.
@@ -96,24 +99,26 @@ def from_torch(
     if isinstance(thing, torch.nn.Module):
         layer = _module(torch, thing, primals, constants or {}, training, options)
         written = layer.written() if _mode(thing, training) else ()
-        declared |= {Trait("forward-writes", written)} if written else set()
+        seen = [Trait("forward-writes", written)] if written else []
     else:
         _require_function(thing, training)
-        layer = _function(torch, thing, primals, constants or {}, options)
-    return Subject(
-        name or layer.name,
+        layer, seen = _function(torch, thing, primals, constants or {}, options), []
+    return subject_from(
+        layer.name,
         {**layer.arguments.primals, **layer.parameters},
         layer.vjp,
-        layer.forward,
-        declared,
-        reproduce,
-        constants={**layer.arguments.watched, **layer.watched},
+        name=name,
+        traits=declared,
+        reproduce=reproduce,
+        seen=seen,
+        constants={**layer.arguments.constants, **layer.watched},
+        forward=layer.forward,
         other_mode=partial(layer.forward, other_mode=True) if layer.has_modes else None,
-        laws=tuple(laws),
+        laws=laws,
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Layer:
     """A function of tensors, as a function of arrays.
 
@@ -148,23 +153,22 @@ class _Layer:
 
     def vjp(self, arrays: Arrays) -> tuple[Any, Pullback]:
         """Return the outputs, and the pullback that torch makes of their graph."""
-        leaves = {name: self._primal(name, array).requires_grad_() for name, array in arrays.items()}
+        tensors = {name: self._primal(name, array).requires_grad_() for name, array in arrays.items()}
         with self.torch.enable_grad():
-            results = self._call(leaves, arrays)
+            results = self._call(tensors, arrays)
         self._require_graph(results)
 
         def pullback(cotangents: Any) -> Arrays:
-            given = cotangents if isinstance(cotangents, tuple) else (cotangents,)
             gradients = self.torch.autograd.grad(
                 tuple(results.values()),
-                tuple(leaves.values()),
-                tuple(self._tensor(array) for array in given),
+                tuple(tensors.values()),
+                tuple(map(self._tensor, as_tuple(cotangents))),
                 retain_graph=True,
                 allow_unused=True,
             )
             return {
-                name: self._gradient(leaf, gradient)
-                for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)
+                name: self._gradient(tensor, gradient)
+                for (name, tensor), gradient in zip(tensors.items(), gradients, strict=True)
             }
 
         return self._arrays(results), pullback
@@ -194,7 +198,7 @@ class _Layer:
         values = {name: tensor.clone() if self.in_place else tensor for name, tensor in tensors.items()}
         constants = {name: self._constant(value, dtype) for name, value in self.arguments.constants.items()}
         state = {name: self._tensor(np.array(in_dtype(array, dtype))) for name, array in self.state.items()}
-        with self._seeded(), self._told_of_in_place():
+        with self._seeded(), self._explained_in_place():
             result = self.run({**values, **constants}, {**parameters, **state}, other_mode)
         if not other_mode:
             for name, tensor in state.items():
@@ -202,7 +206,7 @@ class _Layer:
         return self._chosen(result)
 
     def _chosen(self, result: Any) -> dict[int, Any]:
-        found = dict(enumerate(leaf for leaf in _leaves(result) if isinstance(leaf, self.torch.Tensor)))
+        found = dict(enumerate(leaf for _, leaf in leaves(result) if isinstance(leaf, self.torch.Tensor)))
         if self.outputs is None:
             floating = {k: tensor for k, tensor in found.items() if tensor.is_floating_point()}
             if not floating:
@@ -246,11 +250,10 @@ class _Layer:
         return _array(gradient.to_dense() if gradient.is_sparse else gradient)
 
     def _arrays(self, results: dict[int, Any]) -> Any:
-        arrays = tuple(_array(tensor) for tensor in results.values())
-        return arrays if len(arrays) > 1 else arrays[0]
+        return one_or_several(tuple(map(_array, results.values())))
 
     @contextmanager
-    def _told_of_in_place(self) -> Iterator[None]:
+    def _explained_in_place(self) -> Iterator[None]:
         try:
             yield
         except RuntimeError as error:
@@ -296,10 +299,10 @@ def _module(
             return arguments.call(called, tensors)
 
     return _Layer(
-        torch,
-        _module_name(module, training),
-        arguments,
-        run,
+        torch=torch,
+        name=_module_name(module, training),
+        arguments=arguments,
+        run=run,
         parameters={name: value for name, value in values.items() if name in wanted},
         state=state,
         watched={name: value.copy() for name, value in state.items()},
@@ -315,7 +318,7 @@ def _function(
     """Return an autograd function, or any other function of tensors."""
     is_function = is_torch(thing)
     parameters = parameters_of(thing.forward if is_function else thing)
-    if is_function and thing.setup_context is torch.autograd.Function.setup_context:
+    if is_function and parameters and thing.setup_context is torch.autograd.Function.setup_context:
         parameters = parameters[1:]  # the context
     arguments = arguments_of(parameters, given, constants)
     called = thing.apply if is_function else thing
@@ -323,7 +326,7 @@ def _function(
     def run(tensors: dict[str, Any], _state: dict[str, Any], _other_mode: bool) -> Any:
         return arguments.call(called, tensors)
 
-    return _Layer(torch, name_of(thing), arguments, run, tells_none=is_function, **options)
+    return _Layer(torch=torch, name=name_of(thing), arguments=arguments, run=run, tells_none=is_function, **options)
 
 
 def _require_function(thing: Any, training: bool | None) -> None:
@@ -359,17 +362,6 @@ def _in_mode(module: Any, training: bool | None) -> Iterator[None]:
 def _module_name(module: Any, training: bool | None) -> str:
     name = type(module).__name__
     return name if training is None else f"{name} ({'training' if training else 'evaluation'})"
-
-
-def _leaves(result: Any) -> Iterator[Any]:
-    """Yield what is in nested tuples, lists and mappings."""
-    if isinstance(result, Mapping):
-        result = tuple(result.values())
-    if isinstance(result, tuple | list):
-        for item in result:
-            yield from _leaves(item)
-    else:
-        yield result
 
 
 def _contiguous(array: Array) -> Array:

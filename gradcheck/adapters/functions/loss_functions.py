@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.results import as_array
-from gradcheck.adapters.signatures import arrays_of, name_of, parameters_of, required_arguments
+from gradcheck.adapters.functions.function_calls import arrays_of
+from gradcheck.adapters.returned_values import as_array
+from gradcheck.adapters.signatures import name_of, named_parameters, required_arguments
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.messages import did_you_mean
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
@@ -73,12 +75,12 @@ def from_loss(
         By how much the gradient is meant to be larger than the derivative of the value: the number of samples, where
         the value is a mean and the gradient a sum. Declared as a limit unless it is 1.
     arguments, gradient_arguments : sequence of {"predictions", "targets"}, optional
-        What `value` and `gradient` take, in their order. Default: told by the names of their parameters, else
+        What `value` and `gradient` take, in their order. Default: by the names of their parameters, else
         predictions first; a gradient takes what the value does, or nothing.
     name : str, optional
         Default: the name of `value`.
-    traits : iterable of Trait
-    reproduce : str
+    traits, reproduce
+        As `Subject` takes them.
     **options
         Passed to `value` by keyword, and to a `gradient` that has parameters of these names.
 
@@ -109,7 +111,7 @@ def from_loss(
         gives = ()
     elif gradient is not None:
         gives = _order("gradient_arguments", gradient, gradient_arguments, known, options)
-    known_options = {one.name for one in parameters_of(gradient) or ()} if gradient is not None else set()
+    known_options = {one.name for one in named_parameters(gradient) or ()} if gradient is not None else set()
     gradient_options = {key: one for key, one in options.items() if key in known_options}
 
     def evaluate(predictions: Array) -> tuple[Any, Callable[[], Any]]:
@@ -144,13 +146,15 @@ def from_loss(
     found = [Trait("last-forward-only")] if of_last else []
     if scale != 1:
         found.append(Trait("scaled", (PREDICTIONS,)))
-    return Subject(
-        name or name_of(value),
+    return subject_from(
+        name_of(value),
         {PREDICTIONS: given[PREDICTIONS]},
         vjp,
-        traits=frozenset((*found, *traits)),
+        name=name,
+        traits=traits,
         reproduce=reproduce,
-        constants={TARGETS: targets} if isinstance(targets, np.ndarray) else {},
+        seen=found,
+        constants={TARGETS: targets},
     )
 
 
@@ -166,7 +170,7 @@ def _order(
                     f"expected {argument} among {', '.join(map(repr, known))}, got {word!r}{did_you_mean(word, known)}"
                 )
         return declared
-    names = [one.name.casefold() for one in parameters_of(function) or () if one.name not in options]
+    names = [one.name.casefold() for one in named_parameters(function) or () if one.name not in options]
     targets_first = len(names) > 1 and (names[0] in _TARGETS or names[1] in _PREDICTIONS or names[:2] == ["y", "x"])
     return tuple(known[::-1]) if targets_first else tuple(known)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.optional import loaded_package, optional_package
+from gradcheck.adapters.frameworks.optional_packages import loaded_package, optional_package
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject, Trait
 
 #: What thinc computes in, unless it is given something else.
@@ -101,16 +102,18 @@ def from_thinc(
 
         return output, pullback
 
-    return Subject(
-        name or str(model.name),
+    return subject_from(
+        str(model.name),
         {key: array.astype(_DTYPE) for key, array in points.items()},
         vjp,
-        lambda arrays: run(arrays, training)[0],
-        frozenset(traits) | ({Trait("accumulates", tuple(places))} if places else frozenset()),
-        reproduce,
+        name=name,
+        traits=traits,
+        reproduce=reproduce,
+        seen=[Trait("accumulates", tuple(places))] if places else (),
         constants={input_name: x} if is_constant else {},
+        forward=lambda arrays: run(arrays, training)[0],
         other_mode=lambda arrays: run(arrays, not training)[0],
-        laws=tuple(laws),
+        laws=laws,
     )
 
 

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.results import Gradients, as_array, as_outputs, trial_cotangent
-from gradcheck.adapters.signatures import Spec, arrays_of, call_of, name_of, required_arguments, watched
+from gradcheck.adapters.functions.function_calls import arrays_of, forward_call
+from gradcheck.adapters.functions.gradient_order import Gradients
+from gradcheck.adapters.kept_gradients import clear, is_added_to
+from gradcheck.adapters.returned_values import as_array, as_outputs, trial_cotangent
+from gradcheck.adapters.signatures import Spec, name_of, required_arguments
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 Read = Callable[[], Any]
@@ -39,7 +43,7 @@ def from_callback(
     *constants
         Further arguments of `forward`, for which no gradient is wanted.
     arguments : sequence, optional
-        What `forward` takes, in its order. Default: told by the names of its parameters, else the primals that are not
+        What `forward` takes, in its order. Default: by the names of its parameters, else the primals that are not
         among `parameters`, and then the constants.
     returns : sequence or dict, optional
         Whose gradients the callback returns, as in `from_functions`. Default: of the primals that are not among
@@ -55,8 +59,8 @@ def from_callback(
         False is held to.
     name : str, optional
         Default: the name of `forward`.
-    traits : iterable of Trait
-    reproduce : str
+    traits, reproduce
+        As `Subject` takes them.
     **options
         Passed to `forward` by keyword.
 
@@ -76,7 +80,7 @@ def from_callback(
     arrays = arrays_of(primals)
     store = _Store(arrays, parameters or {}, grads)
     given = {key: array for key, array in arrays.items() if key not in store.parameters}
-    takes, named = call_of("forward", forward, given, constants, arguments, options)
+    takes, named = forward_call("forward", forward, given, constants, arguments, options)
 
     def run(values: Arrays) -> tuple[Any, Callable[..., Any]]:
         store.install(values)
@@ -111,13 +115,8 @@ def from_callback(
 
         return outputs, pullback
 
-    return Subject(
-        name or name_of(forward),
-        arrays,
-        vjp,
-        traits=frozenset((*found, *traits)),
-        reproduce=reproduce,
-        constants=watched(named),
+    return subject_from(
+        name_of(forward), arrays, vjp, name=name, traits=traits, reproduce=reproduce, seen=found, constants=named
     )
 
 
@@ -164,10 +163,7 @@ class _Store:
 
     def clear(self) -> None:
         """Set gradients to zero that are added up in arrays of which each call makes a new one."""
-        for name in self._rebound:
-            held = self._held(name)
-            if isinstance(held, np.ndarray):
-                held[...] = 0
+        clear(map(self._held, self._rebound))
 
     def read(self, values: Arrays) -> dict[str, Any]:
         """Return the gradients that a callback left, at these values of the primals."""
@@ -184,24 +180,25 @@ class _Store:
 
     def watch(self, call: Callable[[], Any], declared: bool | None) -> list[Trait]:
         """Return what shows, over two calls more, of how gradients are left, unless it is declared."""
-        if declared is not None:
+        if declared is not None or not self.names:
             return [Trait("accumulates", self.names)] if declared and self.names else []
-        seen: list[dict[str, Any]] = [self.read(self._primals)] if self.names else []
-        values = [{name: np.array(array) for name, array in one.items()} for one in seen]
-        for _ in range(2 if self.names else 0):
-            call()
+        seen: list[dict[str, Any]] = []
+        values: list[dict[str, Array]] = []
+        for k in range(3):
+            if k:
+                call()
             seen.append(self.read(self._primals))
             values.append({name: np.array(array) for name, array in seen[-1].items()})
-        habits: dict[str, list[str]] = {"accumulates": [], "overwrites": [], "cleared": []}
+        limits: dict[str, list[str]] = {"accumulates": [], "overwrites": [], "cleared": []}
         for name in self.names:
             first, second, third = (one[name] for one in values)
             stays = isinstance(seen[0][name], np.ndarray) and np.shares_memory(seen[1][name], seen[2][name])
-            if np.any(third != second) and _close(third - second, second - first):
-                habits["accumulates" if stays else "cleared"].append(name)
+            if is_added_to(first, second, third):
+                limits["accumulates" if stays else "cleared"].append(name)
             elif stays:
-                habits["overwrites"].append(name)
-        self._rebound = tuple(habits["cleared"])
-        return [Trait(habit, tuple(names)) for habit, names in habits.items() if names]
+                limits["overwrites"].append(name)
+        self._rebound = tuple(limits["cleared"])
+        return [Trait(limit, tuple(names)) for limit, names in limits.items() if names]
 
     def _held(self, name: str) -> Any:
         try:
@@ -221,7 +218,3 @@ class _Store:
                 f"{unknown if unknown else type(found).__name__}"
             )
         return found  # type: ignore[no-any-return]  # a mapping, as was just seen
-
-
-def _close(one: Array, other: Array) -> bool:
-    return bool(np.linalg.norm(one - other) <= 1e-3 * np.linalg.norm(other))

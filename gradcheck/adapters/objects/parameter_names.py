@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradcheck.adapters.paths import Path
+from gradcheck.adapters.objects.paths import Path
 
 #: What people call the primals of gradcheck's kinds, beside their own names.
 _ALIASES = {
@@ -34,7 +34,7 @@ _ASIDE = (
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Meaning:
     """What the name of a place says.
 
@@ -93,10 +93,10 @@ def meaning(path: Path) -> Meaning | None:
         named = [word for word in named if word not in ("weight", "weights")]  # as in bias_weight, kernel_weights
     word = "".join(named)
     if word == "weights" and position is not None:
-        return Meaning("", is_gradient, position)  # a list of weights
+        return Meaning(word="", is_gradient=is_gradient, position=position)  # a list of weights
     if word and position == 1:
         is_gradient = True  # as in {name: (value, gradient)}
-    return Meaning(word, is_gradient, position if not word else None)
+    return Meaning(word=word, is_gradient=is_gradient, position=position if not word else None)
 
 
 def _words(name: str) -> list[str]:

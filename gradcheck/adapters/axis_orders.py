@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.returned_values import as_tuple
 from gradcheck.messages import did_you_mean
 from gradcheck.subject import Array, Arrays, Pullback, Subject
 
@@ -178,7 +179,7 @@ def in_layout(primals: Arrays, layouts: Mapping[str, Any], adapt_theirs: Callabl
         For each array that lies otherwise, a word: a permutation of its axes (``"NHWC"``, ``"HWIO"``, ``"FN"``),
         letters dropped where the size is 1 (``"HWC"``: a single image), ``1`` for axes of size 1 (``"1F"``), letters
         in parentheses for axes that are one (``"O(IHW)"``). The output is ``"y"``; several are a tuple of words.
-        Axes of other names are told in full: ``"IOHW->HWIO"``.
+        Axes of other names are written in full: ``"IOHW->HWIO"``.
     adapt_theirs : callable
         ``adapt_theirs(primals)`` returns the subject of the layer at the primals in its own layout.
 
@@ -222,7 +223,8 @@ def in_layout(primals: Arrays, layouts: Mapping[str, Any], adapt_theirs: Callabl
         if not isinstance(word, str):
             raise TypeError(f"expected a layout to be a str, got layouts={{{name!r}: {word!r}}}")
     boundary = _Boundary(
-        {name: Layout.find(name, word, np.ndim(primals[name])) for name, word in words.items()}, _of_outputs(layouts)
+        primals={name: Layout.find(name, word, np.ndim(primals[name])) for name, word in words.items()},
+        outputs=_of_outputs(layouts),
     )
     subject = adapt_theirs(boundary.inwards(primals))
 
@@ -264,7 +266,7 @@ def _of_outputs(layouts: Mapping[str, Any]) -> tuple[Layout, ...]:
     return tuple(Layout.find("y", word, None) for word in ((words,) if isinstance(words, str) else words))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Boundary:
     """Where arrays pass from one layout to the other.
 
@@ -304,39 +306,32 @@ class _Boundary:
 
     def outwards(self, outputs: Any) -> Any:
         """Return outputs as they lie here."""
-        if not self.outputs:
-            return outputs
-        if not isinstance(outputs, tuple):
-            return self._output(self.outputs[0], outputs)
-        return tuple(map(self._output, self._each(len(outputs)), outputs))
-
-    @staticmethod
-    def _output(layout: Layout, output: Any) -> Array:
-        array = np.asarray(output)
-        return layout.to_ours(array, layout.shape_of("y", array))
+        return self._each(_output_to_ours, outputs)
 
     def cotangents(self, cotangents: Any) -> Any:
         """Return cotangents as they lie there."""
-        if not self.outputs:
-            return cotangents
-        if not isinstance(cotangents, tuple):
-            return _alike(self.outputs[0].to_theirs(cotangents), cotangents)
-        layouts = self._each(len(cotangents))
-        return tuple(_alike(layout.to_theirs(array), array) for layout, array in zip(layouts, cotangents, strict=True))
+        return self._each(lambda layout, array: _alike(layout.to_theirs(array), array), cotangents)
 
     def settle_cotangents(self, theirs: Any, ours: Any) -> None:
         """Write what was written into their cotangents into ours."""
-        if not self.outputs:
-            return
-        several = isinstance(ours, tuple)
-        pairs = zip(theirs, ours, strict=True) if several else [(theirs, ours)]
-        for layout, (their, our) in zip(self._each(len(ours) if several else 1), pairs, strict=True):
-            _write_back(layout, their, our)
+        written = iter(as_tuple(theirs))
+        self._each(lambda layout, our: _write_back(layout, next(written), our), ours)
 
-    def _each(self, count: int) -> tuple[Layout, ...]:
-        if len(self.outputs) not in (1, count):
-            raise ValueError(f"expected a layout for each of {count} outputs, got {len(self.outputs)}")
-        return self.outputs * count if len(self.outputs) == 1 else self.outputs
+    def _each(self, convert: Callable[[Layout, Any], Any], outputs: Any) -> Any:
+        """Return each output, or cotangent, converted."""
+        if not self.outputs:
+            return outputs
+        arrays = as_tuple(outputs)
+        if len(self.outputs) not in (1, len(arrays)):
+            raise ValueError(f"expected a layout for each of {len(arrays)} outputs, got {len(self.outputs)}")
+        layouts = self.outputs * len(arrays) if len(self.outputs) == 1 else self.outputs
+        converted = tuple(map(convert, layouts, arrays))
+        return converted if isinstance(outputs, tuple) else converted[0]
+
+
+def _output_to_ours(layout: Layout, output: Any) -> Array:
+    array = np.asarray(output)
+    return layout.to_ours(array, layout.shape_of("y", array))
 
 
 def _alike(view: Array, original: Array) -> Array:

@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.arguments import arguments_of, common_dtype, in_dtype, name_of, parameters_of
-from gradcheck.adapters.optional import loaded_package, optional_package
+from gradcheck.adapters.frameworks.framework_arguments import arguments_of, common_dtype
+from gradcheck.adapters.frameworks.optional_packages import loaded_package, optional_package
+from gradcheck.adapters.returned_values import as_tuple, one_or_several
+from gradcheck.adapters.signatures import name_of, parameters_of
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Arrays, Law, Pullback, Subject, Trait
 
 
@@ -52,9 +55,8 @@ def from_jax(
     constants : mapping of str to object, optional
         Further arguments for which no gradient is wanted: random keys, options.
     name : str, optional
-    traits : iterable of Trait
-    reproduce : str
-    laws : iterable of Law
+    traits, reproduce, laws
+        As `Subject` takes them.
 
     Raises
     ------
@@ -75,8 +77,7 @@ def from_jax(
     label = name or name_of(function)
 
     def evaluate(arrays: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[Any, ...]:
-        constants = {key: in_dtype(value, dtype) for key, value in arguments.constants.items()}
-        leaves = jax.tree_util.tree_leaves(arguments.call(function, {**constants, **arrays}))
+        leaves = jax.tree_util.tree_leaves(arguments.run(function, arrays, dtype))
         found = tuple(leaf for leaf in map(jax.numpy.asarray, leaves) if jax.numpy.issubdtype(leaf.dtype, np.floating))
         if not found:
             raise TypeError(f"expected {label} to return arrays of floating dtype, got none")
@@ -88,9 +89,8 @@ def from_jax(
             outputs, pull = jax.vjp(lambda given: evaluate(given, dtype), _arrays_of(jax, arrays))
 
         def pullback(cotangents: Any) -> Arrays:
-            given = cotangents if isinstance(cotangents, tuple) else (cotangents,)
             with _precision(jax, dtype):
-                (gradients,) = pull(tuple(jax.numpy.array(array) for array in given))
+                (gradients,) = pull(tuple(map(jax.numpy.array, as_tuple(cotangents))))
             return {key: np.array(gradient) for key, gradient in gradients.items()}
 
         return _results(outputs), pullback
@@ -100,15 +100,16 @@ def from_jax(
         with _precision(jax, dtype):
             return _results(evaluate(_arrays_of(jax, arrays), dtype))
 
-    return Subject(
+    return subject_from(
         label,
         arguments.primals,
         vjp,
-        forward,
-        frozenset(traits),
-        reproduce,
-        constants=arguments.watched,
-        laws=tuple(laws),
+        name=name,
+        traits=traits,
+        reproduce=reproduce,
+        constants=arguments.constants,
+        forward=forward,
+        laws=laws,
     )
 
 
@@ -126,5 +127,4 @@ def _arrays_of(jax: Any, arrays: Arrays) -> dict[str, Any]:
 
 
 def _results(outputs: tuple[Any, ...]) -> Any:
-    arrays = tuple(np.array(output) for output in outputs)
-    return arrays if len(arrays) > 1 else arrays[0]
+    return one_or_several(tuple(map(np.array, outputs)))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path as File
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradcheck.adapters.paths import MISSING, Path, places, suggestion
-from gradcheck.adapters.recorder import LEARNING_RATES
+from gradcheck.adapters.objects.paths import MISSING, Path, places, suggestion
+from gradcheck.adapters.objects.recorder import LEARNING_RATES
 from gradcheck.messages import did_you_mean
 
 Method: TypeAlias = str | Callable[..., Any]
@@ -30,10 +28,6 @@ BACKWARD = (
 # fmt: on
 _TRAINING = ("training", "train", "is_training", "is_train", "train_mode", "train_flg", "istraining")
 _SEED = 20_240_229
-
-
-class LayerError(RuntimeError):
-    """The code of a layer, or of what makes it, raised before anything could be checked."""
 
 
 def find_method(layer: Any, known: Iterable[str]) -> str | None:
@@ -66,8 +60,8 @@ def require_method(layer: Any, given: Method | None, known: Sequence[str], optio
     )
 
 
-@dataclass(frozen=True)
-class Calls:
+@dataclass(frozen=True, kw_only=True)
+class LayerMethods:
     """How to call a layer of some class.
 
     Attributes
@@ -75,14 +69,14 @@ class Calls:
     forward, backward : str or callable
         Names of methods, or functions of the layer and the arrays.
     mode : Path or None
-        Where the mode is told: an argument of forward, a method, or an attribute.
+        Where the mode is set: an argument of forward, a method, or an attribute.
     mode_is_argument : bool
     seeds : tuple of Path
-        Generators that are set back before each forward.
+        Generators that are reset before each forward.
     reseed : callable or None
-        Sets back those of somebody's own, before each forward.
+        Resets other generators, before each forward.
     rate : Path or None
-        Where the learning rate is told: an argument of backward, or an attribute.
+        Where the learning rate is set: an argument of backward, or an attribute.
     rate_is_argument : bool
     """
 
@@ -104,7 +98,7 @@ class Calls:
         training: str | None,
         seed: str | Callable[[], Any] | None,
         learning_rate: str | None,
-    ) -> Calls:
+    ) -> LayerMethods:
         """Find out what was not said.
 
         Raises
@@ -125,23 +119,23 @@ class Calls:
         if is_path:
             _require_place(layer, str(seed), "seed")
         return cls(
-            forward,
-            backward,
-            Path.parse(mode) if mode else None,
-            mode in forward_arguments,
-            (Path.parse(str(seed)),) if is_path else (),
-            seed if callable(seed) else None,
-            Path.parse(rate) if rate else None,
-            rate in backward_arguments,
+            forward=forward,
+            backward=backward,
+            mode=Path.parse(mode) if mode else None,
+            mode_is_argument=mode in forward_arguments,
+            seeds=(Path.parse(str(seed)),) if is_path else (),
+            reseed=seed if callable(seed) else None,
+            rate=Path.parse(rate) if rate else None,
+            rate_is_argument=rate in backward_arguments,
         )
 
-    def with_generators_of(self, layer: Any) -> Calls:
-        """Return calls before which every random generator of the layer is set back."""
+    def with_generators_of(self, layer: Any) -> LayerMethods:
+        """Return methods that reset every random generator of the layer before each forward."""
         held = [path for path, value in places(layer) if isinstance(value, np.random.Generator | np.random.RandomState)]
         return replace(self, seeds=tuple(held))
 
     def are_ready(self, layer: Any) -> bool:
-        """Whether the layer has the generators that are set back; some make them in their first forward."""
+        """Whether the layer has the generators that are reset; some make them in their first forward."""
         return all(path.get(layer) not in (MISSING, None) for path in self.seeds)
 
     def run_forward(self, layer: Any, inputs: Iterable[Any], *, trains: bool) -> Any:
@@ -210,27 +204,3 @@ def _reseed(layer: Any, path: Path) -> None:
 def _require_place(layer: Any, text: str, option: str) -> None:
     if Path.parse(text).get(layer) is MISSING:
         raise ValueError(f"{type(layer).__name__} has no {text!r}, got {option}={text!r}{suggestion(layer, text)}")
-
-
-def attempt(what: str, function: Callable[[], Any], hint: str = "", of_shapes: str = "") -> Any:
-    """Call somebody's code before anything is checked.
-
-    Parameters
-    ----------
-    what : str
-    function : callable
-    hint, of_shapes : str
-        Ends of the sentence: always, and where the error may come from arrays that do not fit.
-
-    Raises
-    ------
-    LayerError
-        If it raises: what, and where.
-    """
-    try:
-        return function()
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{File(frame.filename).name}:{frame.lineno}"
-        how = of_shapes if isinstance(error, ValueError | IndexError) else ""
-        raise LayerError(f"{what} raised {type(error).__name__}: {error} ({place}){hint}{how}") from error

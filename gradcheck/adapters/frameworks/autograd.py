@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.arguments import arguments_of, common_dtype, in_dtype, name_of, parameters_of
-from gradcheck.adapters.optional import loaded_package, optional_package
+from gradcheck.adapters.frameworks.framework_arguments import arguments_of, common_dtype
+from gradcheck.adapters.frameworks.optional_packages import loaded_package, optional_package
+from gradcheck.adapters.returned_values import as_tuple, one_or_several
+from gradcheck.adapters.signatures import name_of, parameters_of
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Arrays, Law, Pullback, Subject, Trait
 
 
@@ -51,9 +54,8 @@ def from_autograd(
     constants : mapping of str to object, optional
         Further arguments for which no gradient is wanted.
     name : str, optional
-    traits : iterable of Trait
-    reproduce : str
-    laws : iterable of Law
+    traits, reproduce, laws
+        As `Subject` takes them.
 
     Raises
     ------
@@ -67,11 +69,9 @@ def from_autograd(
     if not callable(function):
         raise TypeError(f"expected a function of arrays, got a value of type {type(function).__name__}")
     arguments = arguments_of(parameters_of(getattr(function, "fun", function)), primals, constants or {})
-    label = name or name_of(function)
 
     def evaluate(arrays: Mapping[str, Any], dtype: np.dtype[Any]) -> Any:
-        constants = {key: in_dtype(value, dtype) for key, value in arguments.constants.items()}
-        return _floating(arguments.call(function, {**constants, **arrays}))
+        return _floating(arguments.run(function, arrays, dtype))
 
     def vjp(arrays: Arrays) -> tuple[Any, Pullback]:
         dtype, gradients = common_dtype(arrays), dict[str, Any]()
@@ -83,7 +83,7 @@ def from_autograd(
 
         def pullback(cotangents: Any) -> Arrays:
             gradients.clear()
-            pull(cotangents if isinstance(cotangents, tuple) else (cotangents,))
+            pull(as_tuple(cotangents))
             return {key: np.array(gradients.get(key, np.zeros_like(array))) for key, array in arrays.items()}
 
         return _results(outputs), pullback
@@ -91,15 +91,16 @@ def from_autograd(
     def forward(arrays: Arrays) -> Any:
         return _results(evaluate(arrays, common_dtype(arrays)))
 
-    return Subject(
-        label,
+    return subject_from(
+        name_of(function),
         arguments.primals,
         vjp,
-        forward,
-        frozenset(traits),
-        reproduce,
-        constants=arguments.watched,
-        laws=tuple(laws),
+        name=name,
+        traits=traits,
+        reproduce=reproduce,
+        constants=arguments.constants,
+        forward=forward,
+        laws=laws,
     )
 
 
@@ -139,5 +140,4 @@ def _is_floating(leaf: Any) -> bool:
 
 def _results(outputs: tuple[Any, ...]) -> Any:
     """Return copies: autograd hands out views, and arrays that it was given."""
-    arrays = tuple(np.array(output) for output in outputs)
-    return arrays if len(arrays) > 1 else arrays[0]
+    return one_or_several(tuple(map(np.array, outputs)))

@@ -9,23 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calls import attempt
-from gradcheck.adapters.results import Gradients, as_outputs, as_tuple, trial_cotangent
-from gradcheck.adapters.signatures import (
+from gradcheck.adapters.functions.function_calls import (
     CACHE,
     COTANGENT,
     OUTPUT,
-    Call,
-    Spec,
     arrays_of,
     backward_call,
-    call_of,
+    forward_call,
     left_at_default,
-    name_of,
-    names_in,
     takes_context,
-    watched,
 )
+from gradcheck.adapters.functions.gradient_order import Gradients
+from gradcheck.adapters.layer_error import attempt
+from gradcheck.adapters.returned_values import as_outputs, as_tuple, trial_cotangent
+from gradcheck.adapters.signatures import Call, Spec, name_of, names_in
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.messages import did_you_mean
 from gradcheck.subject import Arrays, Pullback, Subject, Trait
 
@@ -79,24 +77,24 @@ def from_functions(
         Further arguments of `forward`, in their order, for which no gradient is wanted.
     arguments : sequence, optional
         What `forward` takes, in its order: ``("x", "weight", "bias")``; names that are no primals are the constants.
-        A tuple or dict of names stands for a tuple or dict of arrays. Default: told by the names of its parameters,
+        A tuple or dict of names stands for a tuple or dict of arrays. Default: by the names of its parameters,
         else primals in their order and then the constants.
     backward_arguments : sequence, optional
         What `backward` takes, in its order: ``"cotangent"`` (once for all outputs, or once for each), ``"cache"``,
-        ``"output"``, and names as in `arguments`. Default: told by the names of its parameters.
+        ``"output"``, and names as in `arguments`. Default: by the names of its parameters.
     returns : sequence or dict, optional
         Whose gradients `backward` returns, in its order, None for a result that is no gradient; or the keys of a dict:
-        ``{"dW": "weight"}``. Default: told by keys, else the order of `forward`'s arguments, unless shapes tell that
+        ``{"dW": "weight"}``. Default: by keys, else the order of `forward`'s arguments, unless shapes tell that
         it is another.
     forward_returns : sequence of {"output", "cache", None}, optional
         What `forward` returns, in its order. Default: outputs, and last the cache if `backward` takes one.
     context : bool, optional
-        Whether both take a context object first, which has ``save_for_backward`` and any attributes. Default: told by
+        Whether both take a context object first, which has ``save_for_backward`` and any attributes. Default: by
         the name of that parameter, ``ctx`` or ``context``.
     name : str, optional
         Default: the name of `forward`.
-    traits : iterable of Trait
-    reproduce : str
+    traits, reproduce
+        As `Subject` takes them.
     **options
         Passed to `forward` by keyword, and to a `backward` that has parameters of these names.
 
@@ -122,7 +120,7 @@ def from_functions(
     """
     arrays = arrays_of(primals)
     in_context = takes_context(forward) if context is None else context
-    takes, named = call_of("forward", forward, arrays, constants, arguments, options, skip=int(in_context))
+    takes, named = forward_call("forward", forward, arrays, constants, arguments, options, skip=int(in_context))
     beside = {**left_at_default(forward, options), **named}
 
     def run(values: Arrays) -> tuple[Any, Any]:
@@ -164,9 +162,7 @@ def from_functions(
         outputs, cache = split(*run(values))
         return outputs, lambda cotangent: gradients(pulling(values, outputs, cache, cotangent)(), values)
 
-    return Subject(
-        name or name_of(forward), arrays, vjp, traits=frozenset(traits), reproduce=reproduce, constants=watched(named)
-    )
+    return subject_from(name_of(forward), arrays, vjp, name=name, traits=traits, reproduce=reproduce, constants=named)
 
 
 def recognise_functions(thing: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
@@ -283,5 +279,5 @@ def _spread(gives: Call, outputs: tuple[Any, ...], cotangent: Any) -> tuple[Call
         return f"{COTANGENT} {next(numbers)}" if spec == COTANGENT else spec
 
     keywords = {key: numbered(spec) for key, spec in gives.keywords.items()}
-    call = Call(tuple(numbered(spec) for spec in gives.positional), keywords)
+    call = Call(positional=tuple(numbered(spec) for spec in gives.positional), keywords=keywords)
     return call, {f"{COTANGENT} {k}": one for k, one in enumerate(cotangent)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from gradcheck.adapters.autograd import from_autograd, is_autograd
-from gradcheck.adapters.jax import from_jax, is_jax
-from gradcheck.adapters.thinc import from_thinc, is_thinc
-from gradcheck.adapters.torch import from_torch, is_torch
+from gradcheck.adapters.frameworks.autograd import from_autograd, is_autograd
+from gradcheck.adapters.frameworks.jax import from_jax, is_jax
+from gradcheck.adapters.frameworks.thinc import from_thinc, is_thinc
+from gradcheck.adapters.frameworks.torch import from_torch, is_torch
 from gradcheck.subject import Subject
 
 #: Framework -> whether something is of it.

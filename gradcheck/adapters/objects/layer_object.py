@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.calls import Method
-from gradcheck.adapters.layouts import in_layout
-from gradcheck.adapters.rehearsal import wire
-from gradcheck.adapters.wiring import Source, Wishes
+from gradcheck.adapters.axis_orders import in_layout
+from gradcheck.adapters.objects.discovery import discover
+from gradcheck.adapters.objects.layer_factory import LayerFactory
+from gradcheck.adapters.objects.layer_methods import Method
+from gradcheck.adapters.objects.object_options import ObjectOptions
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.messages import did_you_mean
 from gradcheck.subject import Arrays, Subject, Trait
 
@@ -69,12 +71,12 @@ def from_object(
         Method that makes the parameters, given the shape of the first input; or ``build(layer, first_input)``; a
         layer without inputs is built without. One that makes them in its first forward is seen to.
     training : str, optional
-        Where the mode is told: an argument of forward, an attribute, or a method (beside which there is ``eval()``).
+        Where the mode is set: an argument of forward, an attribute, or a method (beside which there is ``eval()``).
     evaluates : bool
         Whether the layer is verified in the mode of evaluation.
     seed : str or callable, optional
-        Path of a random generator, which is set back before each forward (those that are found are without being
-        told); ``"global"`` for NumPy's own; or what to call before each forward.
+        Path of a random generator that is reset before each forward (generators found in the layer are reset without
+        it); ``"global"`` for NumPy's own; or what to call before each forward.
     learning_rate : str, optional
         Argument of backward, or attribute, by which backward updates the parameters: gradients that are kept nowhere
         are seen in that.
@@ -88,8 +90,8 @@ def from_object(
         Arrays with axes in another order, as for `in_layout`.
     name : str, optional
         Default: the name of the layer's class.
-    traits : iterable of Trait
-    reproduce : str
+    traits, reproduce
+        As `Subject` takes them.
 
     Returns
     -------
@@ -125,7 +127,7 @@ def from_object(
     'passed'
     """
     names = _inputs(primals, inputs)
-    wishes = Wishes(
+    options = ObjectOptions(
         inputs=names,
         constants=constants,
         params=dict(params or {}),
@@ -134,7 +136,7 @@ def from_object(
         methods=(forward, backward),
         build=build,
         training=training,
-        evaluates=evaluates,
+        trains=not evaluates,
         seed=seed,
         learning_rate=learning_rate,
         optimizers=(optimizer,) if isinstance(optimizer, str) else tuple(optimizer or ()),
@@ -143,25 +145,26 @@ def from_object(
         has_layout=bool(layouts and set(layouts) & set(names)),
     )
     for option in ("params", "grads", "scale"):
-        for key in getattr(wishes, option):
+        for key in getattr(options, option):
             if key not in primals:
                 raise ValueError(
                     f"expected {option} to name primals among {list(primals)}, got {key!r}{did_you_mean(key, primals)}"
                 )
-    source = Source.of(make, wishes)
+    factory = LayerFactory.of(make, backward)
 
     def adapted(arrays: Arrays) -> Subject:
-        wiring = wire(source, {key: np.asarray(array) for key, array in arrays.items()}, wishes)
-        watched = {f"constant {k}": value for k, value in enumerate(constants) if isinstance(value, np.ndarray)}
-        return Subject(
-            name or source.label,
+        runner = discover(factory, {key: np.asarray(array) for key, array in arrays.items()}, options)
+        return subject_from(
+            factory.label,
             arrays,
-            wiring.vjp,
-            wiring.forward,
-            frozenset((*traits, *wiring.traits())),
-            reproduce,
-            constants=watched,
-            other_mode=wiring.other_mode if wiring.calls.mode is not None and not source.is_single else None,
+            runner.vjp,
+            name=name,
+            traits=traits,
+            reproduce=reproduce,
+            seen=runner.traits(),
+            constants=constants,
+            forward=runner.forward,
+            other_mode=runner.other_mode if runner.methods.mode is not None and not factory.is_single else None,
         )
 
     return in_layout(primals, layouts, adapted) if layouts else adapted(primals)

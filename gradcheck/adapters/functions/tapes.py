@@ -6,13 +6,16 @@ import copy
 import functools
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
 import numpy as np
 
-from gradcheck.adapters.results import as_array, as_tuple, trial_cotangent
-from gradcheck.adapters.signatures import Spec, arrays_of, call_of, name_of, parameters_of, watched
+from gradcheck.adapters.functions.function_calls import arrays_of, forward_call
+from gradcheck.adapters.returned_values import as_array, as_tuple, trial_cotangent
+from gradcheck.adapters.signatures import Spec, name_of, named_parameters
+from gradcheck.adapters.subject_from import subject_from
 from gradcheck.subject import Array, Arrays, Pullback, Subject, Trait
 
 #: Parameters of a backward that take no cotangent.
@@ -95,8 +98,8 @@ def from_tape(
     if missing not in (None, "zero"):
         raise ValueError(f"expected missing to be 'zero' or None, got missing={missing!r}")
     arrays = arrays_of(primals)
-    takes, named = call_of("the function", function, arrays, constants, arguments, options)
-    tensors = _Tensors(leaf, value, grad, backward, scalars, missing)
+    takes, named = forward_call("the function", function, arrays, constants, arguments, options)
+    tensors = _Tensors(leaf=leaf, value=value, grad=grad, backward=backward, scalars=scalars, missing=missing)
 
     def record(values: Arrays) -> tuple[dict[str, Any], Any]:
         """Return leaves, and the tensors that the function makes of them."""
@@ -119,13 +122,8 @@ def from_tape(
     with np.errstate(all="ignore"):
         once = _runs_back_once(vjp, arrays)
     found = [Trait("single-pullback")] if once else []
-    return Subject(
-        name or name_of(function),
-        arrays,
-        vjp,
-        traits=frozenset((*found, *traits)),
-        reproduce=reproduce,
-        constants=watched(named),
+    return subject_from(
+        name_of(function), arrays, vjp, name=name, traits=traits, reproduce=reproduce, seen=found, constants=named
     )
 
 
@@ -141,45 +139,41 @@ def _runs_back_once(vjp: Callable[[Any], tuple[Any, Pullback]], arrays: Arrays) 
     return any(not np.array_equal(second[key], first[key], equal_nan=True) for key in first)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Tensors:
     """How tensors of one tape are made, read and differentiated."""
 
-    def __init__(
-        self,
-        leaf: Callable[[Any], Any],
-        value: str | Callable[[Any], Any],
-        grad: str | Callable[[Any], Any],
-        backward: str | Callable[..., Any],
-        scalars: bool,
-        missing: str | None,
-    ) -> None:
-        self._leaf, self._value, self._grad, self._backward = leaf, value, grad, backward
-        self._scalars, self._missing = scalars, missing
+    leaf: Callable[[Any], Any]
+    value: str | Callable[[Any], Any]
+    grad: str | Callable[[Any], Any]
+    backward: str | Callable[..., Any]
+    scalars: bool
+    missing: str | None
 
     def make(self, array: Array) -> Any:
         """Return a leaf of an array, or an array of leaves."""
-        if not self._scalars:
-            return self._leaf(np.array(array))
+        if not self.scalars:
+            return self.leaf(np.array(array))
         leaves = np.empty(array.shape, dtype=object)
         for index in np.ndindex(array.shape):
-            leaves[index] = self._leaf(float(array[index]))
+            leaves[index] = self.leaf(float(array[index]))
         return leaves
 
     def values(self, results: Any) -> Any:
         """Return the arrays of the output, or of each of several."""
-        if self._scalars or not isinstance(results, tuple | list):
-            return self._read(results, self._value, "value")
-        return tuple(self._read(one, self._value, "value") for one in results)
+        if self.scalars or not isinstance(results, tuple | list):
+            return self._read(results, self.value, "value")
+        return tuple(self._read(one, self.value, "value") for one in results)
 
     def state(self, leaf: Any) -> Any:
         """Return what leaves hold of a gradient before any is known."""
-        return None if callable(self._grad) else self._each(leaf, lambda one: getattr(one, self._held(), _ABSENT))
+        return None if callable(self.grad) else self._each(leaf, lambda one: getattr(one, self._held(), _ABSENT))
 
     def reset(self, leaf: Any, blank: Any) -> None:
         """Put back what leaves held before, which is left as it is."""
-        if callable(self._grad):
+        if callable(self.grad):
             return
-        if not self._scalars:
+        if not self.scalars:
             self._hold(leaf, copy.deepcopy(blank))
             return
         for index in np.ndindex(leaf.shape):
@@ -187,20 +181,20 @@ class _Tensors:
 
     def run_back(self, results: Any, cotangent: Any) -> None:
         """Fill in the gradients of the leaves."""
-        if self._scalars:
+        if self.scalars:
             self._through_sum(list(np.ravel(results)), list(np.ravel(cotangent)))
             return
         outputs = tuple(results) if isinstance(results, tuple | list) else (results,)
         cotangents = as_tuple(cotangent)
-        if callable(self._backward):
-            self._backward(results, cotangent)
+        if callable(self.backward):
+            self.backward(results, cotangent)
         elif len(outputs) == 1 and _takes_cotangent(self._method(outputs[0])):
             self._method(outputs[0])(cotangents[0])
         elif all(map(_can_be_summed, outputs, cotangents)):
             self._through_sum(outputs, cotangents)
         else:
             for one, g in zip(outputs, cotangents, strict=True):
-                if callable(self._grad):
+                if callable(self.grad):
                     raise TypeError(
                         f"expected tensors that can be multiplied and summed, or a backward that takes the cotangent, "
                         f"got {type(one).__name__}; pass backward=lambda output, cotangent: …"
@@ -211,36 +205,36 @@ class _Tensors:
     def gradient(self, name: str, leaf: Any, like: Array) -> Array:
         """Return the gradient of a leaf."""
         found = self._each(leaf, lambda one: self._gradient(name, one, like))
-        return np.array(found, dtype=like.dtype) if self._scalars else as_array(found, like)
+        return np.array(found, dtype=like.dtype) if self.scalars else as_array(found, like)
 
     def _through_sum(self, outputs: Sequence[Any], cotangents: Sequence[Any]) -> None:
         """Run back from the sum of outputs times cotangents, formed by the tape's own operations."""
-        if callable(self._backward):
+        if callable(self.backward):
             raise TypeError("expected backward to be the name of a method where tensors are scalars, got a callable")
         terms = []
         for output, g in zip(outputs, cotangents, strict=True):
-            term = output * self._leaf(float(g) if self._scalars else np.array(g))
+            term = output * self.leaf(float(g) if self.scalars else np.array(g))
             terms.append(term.sum() if hasattr(term, "sum") else term)
         self._method(functools.reduce(operator.add, terms))()
 
     def _gradient(self, name: str, leaf: Any, like: Array) -> Any:
         found = self._raw_grad(leaf)
-        if found is None and self._missing == "zero":
-            return np.zeros_like(like) if not self._scalars else 0.0
+        if found is None and self.missing == "zero":
+            return np.zeros_like(like) if not self.scalars else 0.0
         if found is None:
             raise ValueError(
                 f"expected the leaf {name!r} to have a gradient after backward, got None; if the output does not "
                 f"depend on it, declare missing='zero'"
             )
-        if isinstance(found, np.ndarray | float | int | np.generic | list) or callable(self._grad):
+        if isinstance(found, np.ndarray | float | int | np.generic | list) or callable(self.grad):
             return found
-        return self._read(found, self._value, "value")
+        return self._read(found, self.value, "value")
 
     def _raw_grad(self, leaf: Any) -> Any:
-        return self._read(leaf, self._grad, "grad")
+        return self._read(leaf, self.grad, "grad")
 
     def _read(self, tensor: Any, how: str | Callable[[Any], Any], what: str) -> Any:
-        if self._scalars and isinstance(tensor, np.ndarray | list | tuple):
+        if self.scalars and isinstance(tensor, np.ndarray | list | tuple):
             items = np.asarray(tensor, dtype=object)
             numbers = [float(self._read(one, how, what)) for one in items.ravel()]
             return np.array(numbers, dtype=np.float64).reshape(items.shape)
@@ -258,7 +252,7 @@ class _Tensors:
 
     def _held(self) -> str:
         """The attribute that is set as a whole, ``grad`` of ``grad.data``."""
-        return str(self._grad).split(".")[0]
+        return str(self.grad).split(".")[0]
 
     def _hold(self, tensor: Any, held: Any) -> None:
         if held is not _ABSENT:
@@ -267,17 +261,17 @@ class _Tensors:
             delattr(tensor, self._held())
 
     def _method(self, tensor: Any) -> Callable[..., Any]:
-        method = getattr(tensor, str(self._backward), None)
+        method = getattr(tensor, str(self.backward), None)
         if not callable(method):
             raise TypeError(
-                f"expected tensors with a method {self._backward!r}, got {type(tensor).__name__} without; pass its "
+                f"expected tensors with a method {self.backward!r}, got {type(tensor).__name__} without; pass its "
                 f"name, or backward=lambda output, cotangent: …"
             )
         return method  # type: ignore[no-any-return]  # it is callable
 
     def _each(self, leaf: Any, read: Callable[[Any], Any]) -> Any:
         """Return what is read of a leaf, or of each of an array of them."""
-        if not self._scalars:
+        if not self.scalars:
             return read(leaf)
         found = np.empty(leaf.shape, dtype=object)
         for index in np.ndindex(leaf.shape):
@@ -286,7 +280,7 @@ class _Tensors:
 
 
 def _takes_cotangent(method: Callable[..., Any]) -> bool:
-    parameters = parameters_of(method) or []
+    parameters = named_parameters(method) or []
     return any(one.kind is not one.KEYWORD_ONLY and one.name not in _SWITCHES for one in parameters)
 
 

@@ -1,0 +1,1 @@
+"""Functions: pairs of forward and backward, callbacks, tapes, derivatives and losses."""

@@ -1,0 +1,1 @@
+"""Layer objects: parameters and gradients found inside them, or declared."""
