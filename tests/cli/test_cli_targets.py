@@ -165,7 +165,7 @@ def layers(kinds: Mapping[str, Kind], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, made.__name__, made)
     found = replace(kinds["square"], layers=(layer,))
     monkeypatch.setattr("gradcheck.kinds.KINDS", MappingProxyType({"square": found}))
-    monkeypatch.setattr("gradcheck.kinds.default_items", lambda: [gradcheck.suite("square"), "digits"], raising=False)
+    monkeypatch.setattr("gradcheck.targets.default_items", lambda: [gradcheck.suite("square"), "digits"])
 
 
 @pytest.mark.usefixtures("layers")
