@@ -26,7 +26,8 @@ from rich.progress import track
 from rich.table import Table
 
 import gradcheck
-from gradcheck.kinds import NETWORKS, find_kind
+from gradcheck.kinds import find_kind
+from gradcheck.kinds.full_size import NETWORKS
 from gradcheck.suites.kind import Case
 
 _ROUNDS = 3

@@ -11,7 +11,7 @@ import pkgutil
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeAlias
 from gradcheck.messages import did_you_mean, location, told
 from gradcheck.subject import Deferred, Subject
 from gradcheck.suites.kind import Kind
-from gradcheck.suites.suite import Suite
+from gradcheck.suites.suite import Suite, suite
 
 Item: TypeAlias = Suite | Subject | Deferred
 
@@ -165,9 +165,7 @@ def _refuse_import(source: str, error: BaseException) -> NoReturn:
 
 def _reference_items(module: ModuleType, name: str | None) -> list[Item]:
     if name is None and module.__name__ == REFERENCE:
-        from gradcheck.kinds import default_items
-
-        return list(default_items())
+        return default_items()
     known = _reference_classes(module)
     if name is not None and name not in known:
         raise TargetError(
@@ -181,11 +179,18 @@ def _reference_items(module: ModuleType, name: str | None) -> list[Item]:
     return items
 
 
+def default_items() -> list[Item]:
+    """Return what is verified when nothing is named: every reference layer, a network on real digits, large ones."""
+    from gradcheck.kinds.networks import digits_subject
+
+    suites = [suite(kind.name) for kind in _kinds()]
+    digits = [digits_subject(pool="mean"), digits_subject(pool="max")]
+    return [*suites, *digits, *(network for networks in _networks().values() for network in networks)]
+
+
 def _reference_classes(module: ModuleType) -> dict[str, type]:
     """The verified classes of a module by name; those of a package's modules count as its own."""
-    from gradcheck.kinds import NETWORKS
-
-    classes = dict.fromkeys([*(layer for kind in _kinds() for layer in kind.layers), *NETWORKS])
+    classes = dict.fromkeys([*(layer for kind in _kinds() for layer in kind.layers), *_networks()])
     return {
         layer.__name__: layer
         for layer in classes
@@ -195,18 +200,21 @@ def _reference_classes(module: ModuleType) -> dict[str, type]:
 
 def _verifying(layers: Iterable[Any]) -> list[Item]:
     """What verifies these layers: suites of their kinds, and networks of full size."""
-    from gradcheck.kinds import NETWORKS
-    from gradcheck.suites.suite import suite
-
     wanted = set(layers)
     suites = [suite(kind.name) for kind in _kinds() if wanted.intersection(kind.layers)]
-    return [*suites, *(network for layer in NETWORKS if layer in wanted for network in NETWORKS[layer])]
+    return [*suites, *(network for layer, own in _networks().items() if layer in wanted for network in own)]
 
 
 def _kinds() -> list[Kind]:
     from gradcheck.kinds import KINDS
 
     return list(KINDS.values())
+
+
+def _networks() -> Mapping[type, tuple[Deferred, ...]]:
+    from gradcheck.kinds.full_size import NETWORKS
+
+    return NETWORKS
 
 
 def _items(target: str, module: ModuleType) -> list[Item]:

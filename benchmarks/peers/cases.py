@@ -12,7 +12,7 @@ from gradcheck import Subject
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.affine import AffineConfig
 from gradcheck.kinds.channel_normalization import BatchNormConfig
-from gradcheck.kinds.conv2d import Conv2dConfig
+from gradcheck.kinds.convolution import Conv2dConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
 from gradcheck.strategies.values import Regime
 from gradcheck.suites.kind import Kind

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import homogeneous, rows_sum_to_zero
@@ -27,9 +29,6 @@ from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import ELU, GELU, LeakyReLU, LogSoftmax, Sigmoid, SiLU, Softmax, Softplus, Tanh
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 _TRAITS = [Trait("batch-separable", ("x",)), Trait("any-rank", ("x",))]
 _SHAPES = ((3, 7), (3, 2, 5, 4), (5,), (1,), (3, 33, 1))
@@ -79,26 +78,18 @@ def _plain_configs() -> SearchStrategy[ActivationConfig]:
 
 
 def _leaky_relu_configs() -> SearchStrategy[LeakyReLUConfig]:
-    from hypothesis import strategies as st
-
     return st.builds(LeakyReLUConfig, shapes(), st.sampled_from([0.01, 0.0, 0.25, 1.0, 2.0, -0.5, -1.0]))
 
 
 def _elu_configs() -> SearchStrategy[ELUConfig]:
-    from hypothesis import strategies as st
-
     return st.builds(ELUConfig, shapes(), st.sampled_from([1.0, 0.0, 0.25, 2.0, -0.5]))
 
 
 def _gelu_configs() -> SearchStrategy[GELUConfig]:
-    from hypothesis import strategies as st
-
     return st.builds(GELUConfig, shapes(), st.sampled_from(["none", "tanh"]))
 
 
 def _softmax_configs() -> SearchStrategy[SoftmaxConfig]:
-    from hypothesis import strategies as st
-
     def of_shape(shape: tuple[int, ...]) -> SearchStrategy[SoftmaxConfig]:
         return st.builds(SoftmaxConfig, st.just(shape), st.integers(-len(shape), len(shape) - 1))
 
@@ -273,4 +264,4 @@ SILU = _smooth("silu", SiLU, SILU_MUTANTS)
 SOFTMAX = _normalized("softmax", Softmax, SOFTMAX_MUTANTS)
 LOG_SOFTMAX = _normalized("log_softmax", LogSoftmax, LOG_SOFTMAX_MUTANTS)
 
-ACTIVATIONS = (LEAKY_RELU, ELU_KIND, SIGMOID, TANH, SOFTPLUS, SILU, GELU_KIND, SOFTMAX, LOG_SOFTMAX)
+KINDS = (LEAKY_RELU, ELU_KIND, SIGMOID, TANH, SOFTPLUS, SILU, GELU_KIND, SOFTMAX, LOG_SOFTMAX)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import bias_is_summed, euler
 from gradcheck.kinds.windowed import parameter, rank_conditions, tile_conditions, value_conditions
 from gradcheck.mutants.by_kind.affine_mutants import AFFINE_MUTANTS
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import batch_sizes
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import Affine
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,6 @@ class AffineConfig:
 
 
 def _configs() -> SearchStrategy[AffineConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     leading = st.lists(batch_sizes(), min_size=1, max_size=3).map(tuple)
     features = st.integers(1, 8)
     return st.builds(AffineConfig, leading, features, features, st.booleans())
@@ -90,3 +85,5 @@ AFFINE = Kind(
     mutants=AFFINE_MUTANTS,
     sizes=tuple(AffineConfig((8,), n, n) for n in (4, 8, 16, 32, 64, 128)),
 )
+
+KINDS = (AFFINE,)

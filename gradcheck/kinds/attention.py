@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import equal_shares, homogeneous, rows_sum_to_zero
 from gradcheck.kinds.windowed import Condition
 from gradcheck.mutants.by_kind.attention_mutants import ATTENTION_MUTANTS
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import batch_sizes
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import ScaledDotProductAttention
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 INPUTS = ("q", "k", "v")
 
@@ -67,10 +67,6 @@ class AttentionConfig:
 
 
 def _configs() -> SearchStrategy[AttentionConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     def of_scores(batch: int, heads: tuple[int, int], lengths: tuple[int, int]) -> SearchStrategy[AttentionConfig]:
         kv_heads, group = heads
         full = (batch, kv_heads * group, *lengths)
@@ -220,3 +216,5 @@ ATTENTION = Kind(
     mutants=ATTENTION_MUTANTS,
     sizes=tuple(AttentionConfig(2, 2, 1, n, n, 4, 4) for n in (2, 4, 8, 16, 32, 64)),
 )
+
+KINDS = (ATTENTION,)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import bias_is_summed, equal_shares, euler
 from gradcheck.kinds.windowed import parameter, rank_conditions, value_conditions
 from gradcheck.mutants.by_kind.affine_mutants import BILINEAR_MUTANTS
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import batch_sizes
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import Bilinear
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,6 @@ class BilinearConfig:
 
 
 def _configs() -> SearchStrategy[BilinearConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     leading = st.lists(batch_sizes(), min_size=1, max_size=3).map(tuple)
     features = st.integers(1, 5)
     return st.builds(BilinearConfig, leading, features, features, features, st.booleans())
@@ -92,3 +87,5 @@ BILINEAR = Kind(
     mutants=BILINEAR_MUTANTS,
     sizes=tuple(BilinearConfig((4,), n, n, n) for n in (2, 4, 6, 8, 12, 16)),
 )
+
+KINDS = (BILINEAR,)

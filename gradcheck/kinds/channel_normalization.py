@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.normalization import (
@@ -30,12 +32,10 @@ from gradcheck.mutants.by_kind.normalization_mutants import (
     LOCAL_RESPONSE_MUTANTS,
 )
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import Channels, batch_sizes, channels
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import BatchNorm, GroupNorm, InstanceNorm, LocalResponseNorm
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -102,16 +102,10 @@ def running_statistics(config: BatchNormEvalConfig) -> tuple[Array, Array]:
 
 
 def _sizes(least: int) -> SearchStrategy[tuple[int, ...]]:
-    from hypothesis import strategies as st
-
     return st.lists(st.integers(1, 4), min_size=least, max_size=2).map(tuple)
 
 
 def _batch_norm_configs() -> SearchStrategy[BatchNormConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     def build(batch: int, channels: int, size: tuple[int, ...], eps: float, affine: bool) -> BatchNormConfig:
         *_, several = holding(3, (*size, batch))
         return BatchNormConfig(several, channels, size, eps, affine)
@@ -120,19 +114,11 @@ def _batch_norm_configs() -> SearchStrategy[BatchNormConfig]:
 
 
 def _batch_norm_eval_configs() -> SearchStrategy[BatchNormEvalConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     seeds = st.integers(0, 99)
     return st.builds(BatchNormEvalConfig, batch_sizes(), st.integers(1, 5), _sizes(0), epsilons(), st.booleans(), seeds)
 
 
 def _group_norm_configs() -> SearchStrategy[GroupNormConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import Channels, batch_sizes, channels
-
     def build(batch: int, layer: Channels, size: tuple[int, ...], eps: float, affine: bool) -> GroupNormConfig:
         _, *several = holding(3, (layer.in_channels // layer.groups, *size))
         return GroupNormConfig(batch, layer.groups, layer.in_channels, tuple(several), eps, affine)
@@ -141,19 +127,11 @@ def _group_norm_configs() -> SearchStrategy[GroupNormConfig]:
 
 
 def _instance_norm_configs() -> SearchStrategy[InstanceNormConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     several = _sizes(1).map(partial(holding, 3))
     return st.builds(InstanceNormConfig, batch_sizes(), st.integers(1, 5), several, epsilons(), st.booleans())
 
 
 def _local_response_norm_configs() -> SearchStrategy[LocalResponseNormConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     shape = st.builds(
         lambda batch, channels, size: (batch, channels, *size), batch_sizes(), st.integers(1, 7), _sizes(0)
     )
@@ -428,3 +406,5 @@ LOCAL_RESPONSE_NORM = Kind(
     mutants=LOCAL_RESPONSE_MUTANTS,
     sizes=tuple(LocalResponseNormConfig((4, n, 2), 5) for n in (4, 8, 16, 64, 256, 1024)),
 )
+
+KINDS = (BATCH_NORM, BATCH_NORM_EVAL, GROUP_NORM, INSTANCE_NORM, LOCAL_RESPONSE_NORM)

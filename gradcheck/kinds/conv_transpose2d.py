@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import linear_in_weight
@@ -18,13 +19,10 @@ from gradcheck.kinds.windowed import (
 )
 from gradcheck.mutants.by_kind.convolution_mutants import CONV_TRANSPOSE
 from gradcheck.strategies.values import Regime, values
-from gradcheck.strategies.windows import Channels, require_output_padding
+from gradcheck.strategies.windows import Channels, Window, batch_sizes, channels, require_output_padding, windows
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import ConvTranspose2d
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,6 @@ class ConvTranspose2dConfig:
 
 def _configs() -> SearchStrategy[ConvTranspose2dConfig]:
     """Return a strategy of the adjoints of convolutions: what they leave out at the end becomes output_padding."""
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import Window, batch_sizes, channels, windows
 
     def build(
         batch: int, layer: Channels, drawn: tuple[Window, Window], more: tuple[int, int], bias: bool
@@ -176,3 +171,5 @@ CONV_TRANSPOSE2D = Kind(
     mutants=CONV_TRANSPOSE,
     sizes=tuple(ConvTranspose2dConfig(2, c, c, (6, 6), (3, 3)) for c in (1, 2, 4, 8, 16, 32)),
 )
+
+KINDS = (CONV_TRANSPOSE2D,)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import homogeneous
@@ -15,9 +16,6 @@ from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import Dropout
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,6 @@ class DropoutConfig:
 
 
 def _configs() -> SearchStrategy[DropoutConfig]:
-    from hypothesis import strategies as st
-
     shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
     probabilities = st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0])
     return st.builds(DropoutConfig, shapes, probabilities, st.booleans(), st.integers(0, 99))
@@ -87,3 +83,5 @@ DROPOUT = Kind(
     mutants=DROPOUT_MUTANTS,
     sizes=tuple(DropoutConfig((8, n), 0.3) for n in (4, 8, 16, 64, 256, 1024)),
 )
+
+KINDS = (DROPOUT,)

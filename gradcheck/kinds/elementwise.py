@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import homogeneous, moves
@@ -17,9 +19,6 @@ from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import Flatten, ReLU
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,6 @@ class ReLUConfig:
 
 
 def _flatten_configs() -> SearchStrategy[FlattenConfig]:
-    from hypothesis import strategies as st
-
     return shapes().flatmap(lambda shape: st.builds(FlattenConfig, st.just(shape), st.integers(0, len(shape) - 1)))
 
 
@@ -112,3 +109,5 @@ RELU = Kind(
     mutants=RELU_MUTANTS,
     sizes=tuple(ReLUConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
+
+KINDS = (FLATTEN, RELU)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.kinds.laws import homogeneous
 from gradcheck.kinds.windowed import parameter
@@ -15,9 +17,6 @@ from gradcheck.strategies.values import Regime
 from gradcheck.subject import Array, Arrays, Law, Pullback, Subject
 from gradcheck.suites.kind import Kind
 from reference_layers import Embedding
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,6 @@ class EmbeddingConfig:
 
 
 def _configs() -> SearchStrategy[EmbeddingConfig]:
-    from hypothesis import strategies as st
-
     def of_sizes(rows: int, shape: tuple[int, ...]) -> SearchStrategy[EmbeddingConfig]:
         index = st.integers(-rows, rows - 1)
         size = math.prod(shape)
@@ -158,3 +155,5 @@ EMBEDDING = Kind(
     mutants=EMBEDDING_MUTANTS,
     sizes=tuple(EmbeddingConfig(n, 8, (8,), tuple(k % n for k in range(8))) for n in (4, 8, 16, 64, 256, 1024)),
 )
+
+KINDS = (EMBEDDING,)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import homogeneous, shares_sum
 from gradcheck.kinds.windowed import value_conditions
 from gradcheck.mutants.by_kind.pooling_mutants import ADAPTIVE_MEAN, GLOBAL_MEAN
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import batch_sizes
 from gradcheck.subject import Array, Arrays, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import AdaptiveAvgPool2d, GlobalAvgPool2d
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,14 @@ class AdaptiveAvgPool2dConfig:
 
 
 def _pairs(largest: int) -> SearchStrategy[tuple[int, int]]:
-    from hypothesis import strategies as st
-
     return st.tuples(st.integers(1, largest), st.integers(1, largest))
 
 
 def _global_configs() -> SearchStrategy[GlobalAvgPool2dConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     return st.builds(GlobalAvgPool2dConfig, batch_sizes(), st.sampled_from([1, 2, 3]), _pairs(6), st.booleans())
 
 
 def _adaptive_configs() -> SearchStrategy[AdaptiveAvgPool2dConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     return st.builds(AdaptiveAvgPool2dConfig, batch_sizes(), st.sampled_from([1, 2, 3]), _pairs(7), _pairs(5))
 
 
@@ -141,3 +131,5 @@ ADAPTIVE_AVG_POOL2D = Kind(
     mutants=ADAPTIVE_MEAN,
     sizes=tuple(AdaptiveAvgPool2dConfig(2, c, (8, 8), (3, 3)) for c in (1, 2, 4, 8, 16, 32)),
 )
+
+KINDS = (GLOBAL_AVG_POOL2D, ADAPTIVE_AVG_POOL2D)

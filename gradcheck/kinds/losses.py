@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.windowed import Condition, shape_conditions, value_conditions
@@ -21,9 +23,6 @@ from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject
 from gradcheck.suites.kind import Kind
 from reference_layers import BinaryCrossEntropyWithLogits, CrossEntropy, Huber, MeanSquaredError, softmax
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 _REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum", "none")
@@ -65,8 +64,6 @@ class HuberConfig(ElementwiseLossConfig):
 
 
 def _cross_entropy_configs() -> SearchStrategy[CrossEntropyConfig]:
-    from hypothesis import strategies as st
-
     def of_classes(classes: int) -> SearchStrategy[CrossEntropyConfig]:
         targets = st.lists(st.integers(0, classes - 1), min_size=1, max_size=5).map(tuple)
         return st.builds(CrossEntropyConfig, st.just(classes), targets, st.sampled_from(_REDUCTIONS))
@@ -75,14 +72,10 @@ def _cross_entropy_configs() -> SearchStrategy[CrossEntropyConfig]:
 
 
 def _elementwise_configs() -> SearchStrategy[ElementwiseLossConfig]:
-    from hypothesis import strategies as st
-
     return st.builds(ElementwiseLossConfig, shapes(), st.sampled_from(_REDUCTIONS), st.integers(0, 99))
 
 
 def _huber_configs() -> SearchStrategy[HuberConfig]:
-    from hypothesis import strategies as st
-
     deltas = st.sampled_from([1.0, 0.5, 2.0])
     return st.builds(HuberConfig, shapes(), st.sampled_from(_REDUCTIONS), st.integers(0, 99), deltas)
 
@@ -259,4 +252,4 @@ HUBER = Kind(
     sizes=tuple(HuberConfig((8, n)) for n in (4, 8, 16, 64, 256, 1024)),
 )
 
-LOSSES = (CROSS_ENTROPY, MEAN_SQUARED_ERROR, BCE_WITH_LOGITS, HUBER)
+KINDS = (CROSS_ENTROPY, MEAN_SQUARED_ERROR, BCE_WITH_LOGITS, HUBER)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import balanced, equal_shares, homogeneous_jointly, sums_to_zero
@@ -26,9 +28,6 @@ from reference_layers import (
     Sequential,
     load_digits,
 )
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,6 @@ class FiveLayerCNNConfig:
 
 
 def _sequential_configs() -> SearchStrategy[SequentialConfig]:
-    from hypothesis import strategies as st
-
     small = st.integers(1, 3)
 
     def build(
@@ -100,8 +97,6 @@ def _sequential_configs() -> SearchStrategy[SequentialConfig]:
 
 
 def _five_layer_configs() -> SearchStrategy[FiveLayerCNNConfig]:
-    from hypothesis import strategies as st
-
     def build(
         targets: list[int], pool: Literal["mean", "max"], size: int, maps: tuple[int, int], reduction: str
     ) -> FiveLayerCNNConfig:
@@ -241,3 +236,5 @@ FIVE_LAYER_CNN = Kind(
     mutants=FIVE_LAYER_MUTANTS,
     sizes=tuple(FiveLayerCNNConfig((3,), maps=(c, 2 * c)) for c in (1, 2, 3, 6, 12, 24)),
 )
+
+KINDS = (SEQUENTIAL, FIVE_LAYER_CNN)

@@ -6,21 +6,21 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import Rows, bias_is_summed, linear_in_parameters, sums_to_zero
 from gradcheck.kinds.windowed import Condition, parameter, rank_conditions, value_conditions
 from gradcheck.mutants.by_kind.normalization_mutants import LAYER_NORM_MUTANTS, RMS_NORM_MUTANTS
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import batch_sizes
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import LayerNorm, RMSNorm
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 #: The usual one, one as small as the squares of tiny values, and one so large that leaving it out shows.
 EPSILONS = (1e-5, 1e-8, 0.5)
@@ -47,8 +47,6 @@ class RMSNormConfig:
 
 def epsilons() -> SearchStrategy[float]:
     """Return a strategy of ε, which shrinks to the usual one."""
-    from hypothesis import strategies as st
-
     return st.sampled_from(EPSILONS)
 
 
@@ -144,24 +142,16 @@ def _near(squares: Array, eps: float) -> bool:
 
 
 def _shapes(least: int) -> tuple[SearchStrategy[tuple[int, ...]], SearchStrategy[tuple[int, ...]]]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     leading = st.lists(batch_sizes(), min_size=1, max_size=3).map(tuple)
     normalized = st.lists(st.integers(1, 6), min_size=1, max_size=2).map(tuple)
     return leading, normalized.map(partial(holding, least))
 
 
 def _layer_norm_configs() -> SearchStrategy[LayerNormConfig]:
-    from hypothesis import strategies as st
-
     return st.builds(LayerNormConfig, *_shapes(3), epsilons(), st.booleans())
 
 
 def _rms_norm_configs() -> SearchStrategy[RMSNormConfig]:
-    from hypothesis import strategies as st
-
     return st.builds(RMSNormConfig, *_shapes(2), epsilons())
 
 
@@ -276,3 +266,5 @@ RMS_NORM = Kind(
     mutants=RMS_NORM_MUTANTS,
     sizes=tuple(RMSNormConfig((8,), (n,)) for n in (4, 8, 16, 64, 256, 1024)),
 )
+
+KINDS = (LAYER_NORM, RMS_NORM)

@@ -1,86 +1,145 @@
-"""What the kinds of pooling share, over however many axes of space."""
+"""Pooling over one and two axes of space: maxima and means over one geometry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import homogeneous, shares_sum
-from gradcheck.kinds.windowed import (
-    Condition,
-    Windowed,
-    axes,
-    dilation_conditions,
-    geometry,
-    value_conditions,
-    window_conditions,
-)
+from gradcheck.kinds.pooling_conditions import max_conditions, mean_conditions
+from gradcheck.kinds.windowed import axes, geometry
+from gradcheck.mutants.by_kind.pooling_mutants import MAX_POOLING, MEAN_POOLING
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import Window, batch_sizes, windows
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
-
-    from gradcheck.strategies.windows import Window
+from gradcheck.suites.kind import Kind
+from reference_layers import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 
 
-class Pooling(Windowed, Protocol):
-    """A config of a pooling layer and the size of its input."""
+@dataclass(frozen=True)
+class Pool1dConfig:
+    """A pooling layer and the length of its input; `padding` is (before, after).
+
+    `count_include_pad` is for means alone, and `dilation` for maxima alone.
+    """
+
+    batch: int
+    channels: int
+    size: tuple[int]
+    kernel_size: tuple[int]
+    stride: tuple[int]
+    padding: tuple[int, int] = (0, 0)
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    dilation: tuple[int] = (1,)
+
+
+@dataclass(frozen=True)
+class Pool2dConfig:
+    """A pooling layer and the size of its input; `padding` is (top, bottom, left, right).
+
+    `count_include_pad` is for means alone, and `dilation` for maxima alone.
+    """
+
+    batch: int
+    channels: int
+    size: tuple[int, int]
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    dilation: tuple[int, int] = (1, 1)
+
+
+_Config: TypeAlias = Pool1dConfig | Pool2dConfig
+
+
+class _Geometry(NamedTuple):
+    """The configurations of pooling over so many axes: the corners of both kinds, and those of maxima alone."""
+
+    config: type[_Config]
+    corners: tuple[Any, ...]
+    dilated: tuple[Any, ...]
+    sizes: tuple[Any, ...]
 
     @property
-    def channels(self) -> int: ...
-    @property
-    def ceil_mode(self) -> bool: ...
-    @property
-    def count_include_pad(self) -> bool: ...
-    @property
-    def dilation(self) -> tuple[int, ...]: ...
+    def rank(self) -> int:
+        """How many axes of space there are."""
+        return len(self.corners[0].size)
+
+    def configs(self, axis: SearchStrategy[Window], count_include_pad: SearchStrategy[bool]) -> SearchStrategy[_Config]:
+        """Return a strategy of configurations with such windows along each axis."""
+
+        def build(batch: int, channels: int, drawn: tuple[Window, ...], ceil_mode: bool, counted: bool) -> _Config:
+            return self.config(
+                batch=batch,
+                channels=channels,
+                **geometry(*drawn),
+                ceil_mode=ceil_mode,
+                count_include_pad=counted,
+            )
+
+        channels = st.sampled_from([1, 2, 3])
+        drawn = st.tuples(*[axis] * self.rank)
+        return st.builds(build, batch_sizes(), channels, drawn, st.booleans(), count_include_pad)
 
 
-def max_configs(config: Callable[..., Any], rank: int) -> SearchStrategy[Any]:
-    """Return a strategy of configs in which every window holds an entry, whatever the dilation."""
-    from hypothesis import strategies as st
+_1D = _Geometry(
+    config=Pool1dConfig,
+    corners=(
+        Pool1dConfig(3, 2, (6,), (2,), (2,)),
+        Pool1dConfig(3, 2, (7,), (3,), (1,), (1, 2)),
+        Pool1dConfig(5, 2, (8,), (3,), (2,), (1, 0)),
+        Pool1dConfig(3, 2, (9,), (2,), (4,)),  # entries that no window touches, and a remainder of 3
+        Pool1dConfig(2, 1, (3,), (3,), (3,)),
+        Pool1dConfig(1, 3, (5,), (1,), (1,)),
+        Pool1dConfig(1, 1, (1,), (1,), (1,)),
+        Pool1dConfig(3, 2, (7,), (3,), (3,), (1, 1), ceil_mode=True),  # the stride leaves nothing
+        Pool1dConfig(3, 2, (7,), (4,), (3,), (0, 2), ceil_mode=True),  # the last window overhangs
+        Pool1dConfig(3, 1, (6,), (3,), (3,), (0, 1), ceil_mode=True),  # one would start in the padding
+        Pool1dConfig(3, 2, (2,), (3,), (2,), ceil_mode=True),  # one alone, larger than the input
+    ),
+    dilated=(
+        Pool1dConfig(3, 2, (7,), (3,), (1,), dilation=(2,)),
+        Pool1dConfig(3, 2, (9,), (3,), (2,), dilation=(3,)),
+        Pool1dConfig(3, 2, (6,), (2,), (3,), (2, 1), True, dilation=(3,)),
+    ),
+    sizes=tuple(Pool1dConfig(2, c, (16,), (2,), (2,)) for c in (1, 2, 4, 8, 16, 32)),
+)
 
-    from gradcheck.strategies.windows import windows
-
-    return _configs(config, windows(filled=True), rank, st.just(True))
-
-
-def mean_configs(config: Callable[..., Any], rank: int) -> SearchStrategy[Any]:
-    """Return a strategy of configs without dilation, in which padding counts or not."""
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import windows
-
-    return _configs(config, windows(max_dilation=1), rank, st.sampled_from([True, False]))
-
-
-def _configs(
-    config: Callable[..., Any], axis: SearchStrategy[Window], rank: int, count_include_pad: SearchStrategy[bool]
-) -> SearchStrategy[Any]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
-    def build(batch: int, channels: int, drawn: tuple[Window, ...], ceil_mode: bool, counted: bool) -> Any:
-        return config(
-            batch=batch,
-            channels=channels,
-            **geometry(*drawn),
-            ceil_mode=ceil_mode,
-            count_include_pad=counted,
-            dilation=tuple(own.dilation for own in drawn),
-        )
-
-    channels = st.sampled_from([1, 2, 3])
-    return st.builds(build, batch_sizes(), channels, st.tuples(*[axis] * rank), st.booleans(), count_include_pad)
+_2D = _Geometry(
+    config=Pool2dConfig,
+    corners=(
+        Pool2dConfig(3, 2, (6, 4), (2, 2), (2, 2)),
+        Pool2dConfig(3, 2, (5, 6), (3, 3), (1, 1)),
+        Pool2dConfig(3, 2, (7, 6), (3, 2), (2, 1), (1, 2, 0, 1)),
+        Pool2dConfig(3, 2, (7, 8), (3, 3), (2, 2), (1, 1, 1, 1)),
+        Pool2dConfig(3, 1, (6, 7), (4, 4), (3, 2), (0, 1, 2, 3)),
+        Pool2dConfig(3, 2, (8, 7), (2, 2), (3, 3)),  # entries that no window touches, and a remainder
+        Pool2dConfig(3, 2, (6, 5), (2, 3), (1, 3)),
+        Pool2dConfig(2, 1, (3, 3), (3, 3), (3, 3)),
+        Pool2dConfig(1, 3, (4, 5), (1, 1), (1, 1)),
+        Pool2dConfig(1, 1, (1, 1), (1, 1), (1, 1)),
+        Pool2dConfig(3, 2, (6, 7), (3, 3), (2, 3), (1, 1, 1, 0), ceil_mode=True),  # the last windows overhang
+        Pool2dConfig(3, 1, (6, 4), (3, 3), (3, 2), (0, 1, 2, 2), ceil_mode=True),  # one would start in the padding
+        Pool2dConfig(3, 2, (2, 5), (3, 2), (2, 2), ceil_mode=True),  # one alone, larger than the input
+    ),
+    dilated=(
+        Pool2dConfig(3, 2, (6, 7), (2, 3), (2, 1), dilation=(3, 2)),
+        Pool2dConfig(3, 1, (5, 6), (3, 2), (1, 2), (1, 3, 2, 0), True, dilation=(2, 3)),
+    ),
+    sizes=tuple(Pool2dConfig(2, c, (8, 8), (2, 2), (2, 2)) for c in (1, 2, 4, 8, 16, 32)),
+)
 
 
-def pool_primals(config: Pooling, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
+def _primals(config: _Config, rng: np.random.Generator, regime: Regime) -> dict[str, Array]:
     """Return x; where windows overlap, one value of one image is the maximum of several of them.
 
     The other images are left as drawn, with their ties.
@@ -94,119 +153,58 @@ def pool_primals(config: Pooling, rng: np.random.Generator, regime: Regime) -> d
     return {"x": x}
 
 
-def max_builder(layer: Callable[..., Any]) -> Callable[[Pooling, Arrays], Subject]:
-    """Return what builds the subject of a config with a layer of maxima of that class."""
-
-    def build(config: Pooling, primals: Arrays) -> Subject:
-        built = layer(config.kernel_size, config.stride, config.padding, config.ceil_mode, config.dilation)
-        return _subject(built, primals)
-
-    return build
-
-
-def mean_builder(layer: Callable[..., Any]) -> Callable[[Pooling, Arrays], Subject]:
-    """Return what builds the subject of a config with a layer of means of that class."""
-
-    def build(config: Pooling, primals: Arrays) -> Subject:
-        built = layer(config.kernel_size, config.stride, config.padding, config.ceil_mode, config.count_include_pad)
-        return _subject(built, primals)
-
-    return build
-
-
 def _subject(layer: Any, primals: Arrays) -> Subject:
     return from_reference(layer, primals, traits=[Trait("batch-separable", ("x",))])
 
 
-def max_laws(config: Pooling) -> tuple[Law, ...]:  # noqa: ARG001 - every kind has this signature
-    """Return the laws of maxima."""
-    return homogeneous(), shares_sum()
+def _max_kind(name: str, layer: type[Any], over: _Geometry) -> Kind:
+    def build(config: _Config, primals: Arrays) -> Subject:
+        built = layer(config.kernel_size, config.stride, config.padding, config.ceil_mode, config.dilation)
+        return _subject(built, primals)
+
+    return Kind(
+        name=name,
+        config=over.config,
+        # Every window holds an entry, whatever the dilation.
+        configs=lambda: over.configs(windows(filled=True), st.just(True)),
+        corners=(*over.corners, *over.dilated),
+        primals=_primals,
+        build=build,
+        conditions=max_conditions(over.rank),
+        laws=lambda _: (homogeneous(), shares_sum()),
+        layers=(layer,),
+        mutants=MAX_POOLING,
+        sizes=over.sizes,
+    )
 
 
-def mean_laws(layer: Callable[..., Any]) -> Callable[[Pooling], tuple[Law, ...]]:
-    """Return what gives the laws of means: of an image of ones they are the shares that the padding leaves."""
+def _mean_kind(name: str, layer: type[Any], over: _Geometry) -> Kind:
+    def made(config: _Config) -> Any:
+        return layer(config.kernel_size, config.stride, config.padding, config.ceil_mode, config.count_include_pad)
 
-    def laws(config: Pooling) -> tuple[Law, ...]:
-        built = layer(config.kernel_size, config.stride, config.padding, config.ceil_mode, config.count_include_pad)
-        return homogeneous(), shares_sum(built.forward({}, np.ones((1, 1, *config.size)))[0])
+    def laws(config: _Config) -> tuple[Law, ...]:
+        """Return the laws of means: of an image of ones they are the shares that the padding leaves."""
+        return homogeneous(), shares_sum(made(config).forward({}, np.ones((1, 1, *config.size)))[0])
 
-    return laws
-
-
-def max_conditions(rank: int) -> Mapping[str, Condition]:
-    """Return the conditions that layers of maxima over `rank` axes should meet."""
-    return {
-        **window_conditions(rank),
-        **_ceil_conditions(),
-        **dilation_conditions(rank),
-        "dilation > 1 and padding": lambda c, _: max(c.dilation) > 1 and any(c.padding),
-        "ties in a window": _has_ties,
-        "a window of one value": _has_constant_window,
-        "near ties in a window": _has_near_ties,
-        "one entry the maximum of two windows": _wins_twice,
-        **value_conditions(),
-    }
-
-
-def mean_conditions(rank: int) -> Mapping[str, Condition]:
-    """Return the conditions that layers of means over `rank` axes should meet."""
-    return {
-        **window_conditions(rank),
-        **_ceil_conditions(),
-        "padding that counts": lambda c, _: c.count_include_pad and any(c.padding),
-        "padding that does not count": lambda c, _: not c.count_include_pad and any(c.padding),
-        "overhang beyond padding that counts": lambda c, _: (
-            c.count_include_pad and any(axis.overhang and axis.after for axis in axes(c))
-        ),
-        **value_conditions(),
-    }
+    uncounted = (replace(corner, count_include_pad=False) for corner in over.corners if any(corner.padding))
+    return Kind(
+        name=name,
+        config=over.config,
+        configs=lambda: over.configs(windows(max_dilation=1), st.sampled_from([True, False])),
+        corners=(*over.corners, *uncounted),
+        primals=_primals,
+        build=lambda config, primals: _subject(made(config), primals),
+        conditions=mean_conditions(over.rank),
+        laws=laws,
+        layers=(layer,),
+        mutants=MEAN_POOLING,
+        sizes=over.sizes,
+    )
 
 
-def _ceil_conditions() -> Mapping[str, Condition]:
-    return {
-        "ceil mode, a window that overhangs": lambda c, _: any(axis.overhang for axis in axes(c)),
-        "ceil mode, a remainder in the padding of the end": lambda c, _: (
-            c.ceil_mode and any(axis.remainder for axis in axes(c))
-        ),
-        "ceil mode, a kernel beyond the padded input": lambda c, _: any(axis.slack < 0 for axis in axes(c)),
-    }
-
-
-def _by_window(config: Pooling, x: Array) -> Array:
-    """Return the entries of each window along the last axis; those of the border are -inf."""
-    drawn = axes(config)
-    around = [(axis.before, axis.after + axis.overhang) for axis in drawn]
-    padded = np.pad(x, [(0, 0), (0, 0), *around], constant_values=-np.inf)
-    for k, axis in enumerate(drawn):  # the entries of the windows along this axis become the last axis
-        taps = np.arange(axis.output_size)[:, None] * axis.stride + np.arange(axis.kernel) * axis.dilation
-        padded = np.moveaxis(np.take(padded, taps, axis=2 + k), 3 + k, -1)
-    return padded.reshape(*padded.shape[: 2 + len(drawn)], -1)
-
-
-def _lead(config: Pooling, primals: Arrays) -> Array:
-    """Return how far the maximum of each window is above its second."""
-    ordered = np.sort(_by_window(config, primals["x"]), axis=-1)
-    return ordered[..., -1] - ordered[..., -2] if ordered.shape[-1] > 1 else np.full(1, np.inf)
-
-
-def _has_ties(config: Pooling, primals: Arrays) -> bool:
-    return bool((_lead(config, primals) == 0).any())
-
-
-def _has_constant_window(config: Pooling, primals: Arrays) -> bool:
-    entries = _by_window(config, primals["x"])
-    return entries.shape[-1] > 1 and bool((entries.min(axis=-1) == entries.max(axis=-1)).any())
-
-
-def _has_near_ties(config: Pooling, primals: Arrays) -> bool:
-    lead = _lead(config, primals)
-    return bool(((lead > 0) & (lead < 1e-2 * np.abs(primals["x"]).max())).any())
-
-
-def _wins_twice(config: Pooling, primals: Arrays) -> bool:
-    """Whether one entry is the maximum of two windows."""
-    x = primals["x"]
-    position = np.broadcast_to(np.arange(x[0, 0].size, dtype=x.dtype).reshape(config.size), x.shape)
-    winner = _by_window(config, x).argmax(axis=-1)[..., None]
-    winning = np.take_along_axis(_by_window(config, position), winner, axis=-1)
-    return any(np.unique(image).size < image.size for image in winning.reshape(-1, winning[0, 0].size))
+KINDS = (
+    _max_kind("max_pool1d", MaxPool1d, _1D),
+    _max_kind("max_pool2d", MaxPool2d, _2D),
+    _mean_kind("avg_pool1d", AvgPool1d, _1D),
+    _mean_kind("avg_pool2d", AvgPool2d, _2D),
+)

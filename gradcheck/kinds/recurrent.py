@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.mutants.by_kind.recurrent_mutants import GRU_MUTANTS, LSTM_MUTANTS, RNN_MUTANTS
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import batch_sizes
 from gradcheck.subject import Array, Arrays, Subject
 from gradcheck.suites.kind import Kind
 from reference_layers import GRU, LSTM, RNN
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 #: From this argument on tanh is 1 in float64, and the slope of a gate is next to nothing.
 _SATURATED = 19.0
@@ -65,10 +65,6 @@ class RNNConfig(RecurrentConfig):
 
 
 def _configs(config: type[RecurrentConfig], **more: SearchStrategy[Any]) -> SearchStrategy[Any]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     fields = {
         "batch": batch_sizes(),
         "steps": st.integers(1, 5),
@@ -82,8 +78,6 @@ def _configs(config: type[RecurrentConfig], **more: SearchStrategy[Any]) -> Sear
 
 
 def _rnn_configs() -> SearchStrategy[RNNConfig]:
-    from hypothesis import strategies as st
-
     # Without a bias a time step of zeros can put several units at their kinks together. Where these add up, what the
     # convention of each makes of the whole may be none of its slopes: relu(x) − relu(−x) is x, and its gradient 0 + 0.
     drawn = _configs(RNNConfig, nonlinearity=st.sampled_from(["tanh", "relu"]))
@@ -209,4 +203,4 @@ LSTM_KIND, GRU_KIND = (
     )
 )
 
-RECURRENT = (RNN_KIND, LSTM_KIND, GRU_KIND)
+KINDS = (RNN_KIND, LSTM_KIND, GRU_KIND)

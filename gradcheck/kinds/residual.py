@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import balanced, homogeneous_jointly
 from gradcheck.kinds.windowed import parameter, value_conditions
 from gradcheck.mutants.by_kind.residual_mutants import RESIDUAL_MUTANTS
 from gradcheck.strategies.values import Regime, values
+from gradcheck.strategies.windows import batch_sizes
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import BatchNorm, Conv2d, ReLU, ResidualBlock, Sequential
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,6 @@ class ResidualBlockConfig:
 
 
 def _configs() -> SearchStrategy[ResidualBlockConfig]:
-    from hypothesis import strategies as st
-
-    from gradcheck.strategies.windows import batch_sizes
-
     channels = st.integers(1, 3)
     # A normalised channel needs several values: with three images it has them, whatever their size.
     plain = st.builds(
@@ -121,3 +116,5 @@ RESIDUAL_BLOCK = Kind(
     mutants=RESIDUAL_MUTANTS,
     sizes=tuple(ResidualBlockConfig(2, c, c, (6, 6), 1, False) for c in (1, 2, 4, 8, 16)),
 )
+
+KINDS = (RESIDUAL_BLOCK,)

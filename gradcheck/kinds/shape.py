@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import adds, equal_shares, homogeneous, homogeneous_jointly, joins, moves
@@ -18,9 +20,6 @@ from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Law, Subject, Trait
 from gradcheck.suites.kind import Kind
 from reference_layers import Add, Concat, Multiply, Reshape
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,6 @@ class _WithItself:
 
 
 def _reshape_configs() -> SearchStrategy[ReshapeConfig]:
-    from hypothesis import strategies as st
-
     def of_shape(shape: tuple[int, ...]) -> SearchStrategy[ReshapeConfig]:
         size = math.prod(shape)
         even = [(d, size // d) for d in range(2, size) if size % d == 0]
@@ -91,8 +88,6 @@ def _reshape_configs() -> SearchStrategy[ReshapeConfig]:
 
 
 def _concat_configs() -> SearchStrategy[ConcatConfig]:
-    from hypothesis import strategies as st
-
     def of_rank(beside: tuple[int, ...]) -> SearchStrategy[ConcatConfig]:
         sizes = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
         return st.builds(ConcatConfig, sizes, st.just(beside), st.integers(-len(beside) - 1, len(beside)))
@@ -101,8 +96,6 @@ def _concat_configs() -> SearchStrategy[ConcatConfig]:
 
 
 def _broadcast_configs() -> SearchStrategy[BroadcastConfig]:
-    from hypothesis import strategies as st
-
     apart = broadcastable_pairs().map(lambda pair: BroadcastConfig(*pair))
     return st.booleans().flatmap(lambda twice: shapes().map(_of_itself) if twice else apart)
 
@@ -311,4 +304,4 @@ MULTIPLY = Kind(
     sizes=ADD.sizes,
 )
 
-SHAPES = (RESHAPE, CONCAT, ADD, MULTIPLY)
+KINDS = (RESHAPE, CONCAT, ADD, MULTIPLY)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from gradcheck.adapters.reference import from_reference
 from gradcheck.kinds.laws import rows_sum_to_zero
@@ -15,9 +17,6 @@ from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Array, Arrays, Subject
 from gradcheck.suites.kind import Kind
 from reference_layers import SoftmaxCrossEntropy
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,6 @@ class SoftmaxCrossEntropyConfig:
 
 
 def _configs() -> SearchStrategy[SoftmaxCrossEntropyConfig]:
-    from hypothesis import strategies as st
-
     def of_classes(classes: int, ignore_index: int) -> SearchStrategy[SoftmaxCrossEntropyConfig]:
         target = st.sampled_from(sorted({*range(classes), ignore_index}, key=lambda t: (t < 0, t)))
         weight = st.sampled_from([1.0, 0.25, 3.0, 0.0])
@@ -129,3 +126,5 @@ SOFTMAX_CROSS_ENTROPY = Kind(
     mutants=SOFTMAX_CROSS_ENTROPY_MUTANTS,
     sizes=tuple(SoftmaxCrossEntropyConfig(n, tuple(k % n for k in range(8))) for n in (4, 8, 16, 64, 256, 1024)),
 )
+
+KINDS = (SOFTMAX_CROSS_ENTROPY,)

@@ -47,6 +47,7 @@ def geometry(*drawn: Window) -> dict[str, Any]:
         "kernel_size": tuple(axis.kernel for axis in drawn),
         "stride": tuple(axis.stride for axis in drawn),
         "padding": tuple(end for axis in drawn for end in (axis.before, axis.after)),
+        "dilation": tuple(axis.dilation for axis in drawn),
     }
 
 

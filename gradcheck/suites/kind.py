@@ -45,7 +45,7 @@ class Kind:
         ``laws(config)`` returns the laws that every layer of this configuration obeys.
     layers : tuple of type
         Classes of `reference_layers` that this kind verifies; how a module is found to belong to it.
-    mistakes : tuple of Mistake
+    mutants : tuple of Mutant
         What backward passes of this kind get wrong, beside what any can.
     sizes : tuple of config
         Configurations at which layers of this kind are timed, from the smallest to the largest; without them, the

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from gradcheck.adapters import adapt
 from gradcheck.messages import location, told
 from gradcheck.records.report import CaseId
 from gradcheck.subject import Array, Arrays, Subject, Trait, require_reasons
@@ -144,8 +145,6 @@ class Suite:
         )
 
     def _built(self, case: AnyCase, primals: Arrays) -> Subject:
-        from gradcheck.adapters import adapt
-
         try:
             made = self.build(case.config, primals) if isinstance(case, Case) else self.build(primals)
         except Exception as error:
@@ -160,8 +159,6 @@ class Suite:
 
     def _sibling(self, kind: Kind, case: Case, built: Subject, primals: Arrays) -> Subject | None:
         """The reference layer, if this suite is about another layer of the same primals."""
-        from gradcheck.adapters import adapt
-
         if not self.has_reference or built.primals.keys() != primals.keys():
             return None
         return adapt(kind.build(case.config, primals), primals)

@@ -156,6 +156,7 @@ def test_the_line_that_raised_in_a_function_is_named(project: Path) -> None:
 @pytest.fixture
 def layers(kinds: Mapping[str, Kind], monkeypatch: pytest.MonkeyPatch) -> None:
     """A package ``reference_layers`` that holds the layer of the kind ``square`` in a module, and another."""
+    monkeypatch.setattr("gradcheck.kinds.full_size.NETWORKS", {})
     package, module, empty = (
         ModuleType(name) for name in ("reference_layers", "reference_layers.square", "reference_layers.windows")
     )
@@ -165,7 +166,7 @@ def layers(kinds: Mapping[str, Kind], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, made.__name__, made)
     found = replace(kinds["square"], layers=(layer,))
     monkeypatch.setattr("gradcheck.kinds.KINDS", MappingProxyType({"square": found}))
-    monkeypatch.setattr("gradcheck.kinds.default_items", lambda: [gradcheck.suite("square"), "digits"], raising=False)
+    monkeypatch.setattr("gradcheck.targets.default_items", lambda: [gradcheck.suite("square"), "digits"])
 
 
 @pytest.mark.usefixtures("layers")

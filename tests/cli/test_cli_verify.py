@@ -121,7 +121,7 @@ def test_without_a_target_all_that_comes_with_it_is_verified(command: Command, m
         return Report(0, (SubjectReport("one"),))
 
     monkeypatch.setattr("gradcheck.runs.run", campaign)
-    monkeypatch.setattr("gradcheck.kinds.default_items", lambda: ["all of it"], raising=False)
+    monkeypatch.setattr("gradcheck.targets.default_items", lambda: ["all of it"])
     command("verify")
 
     assert seen == ["all of it"]

@@ -56,9 +56,9 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_page_shows_two_files_and_two_lines_of_registration():
+def test_the_page_shows_two_files_and_one_line_of_registration():
     assert list(FILES) == [LAYER, KIND]
-    assert sum(line.startswith("+") for hunk in HUNKS for line in hunk.splitlines()) == 2
+    assert sum(line.startswith("+") for hunk in HUNKS for line in hunk.splitlines()) == 1
 
 
 def test_the_new_kind_verifies_until_a_fault_is_planted(copy):

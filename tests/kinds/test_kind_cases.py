@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.outputs import one_output
 
 from gradcheck.kinds import KINDS
-from gradcheck.kinds.pool2d import Pool2dConfig
+from gradcheck.kinds.pooling import Pool2dConfig
 from gradcheck.kinds.windowed import axes
 from gradcheck.strategies.windows import Window, windows
 from gradcheck.suites.kind import Case

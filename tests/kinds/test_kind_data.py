@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from gradcheck.kinds import KINDS
-from gradcheck.kinds.conv2d import Conv2dConfig
+from gradcheck.kinds.convolution import Conv2dConfig
 from gradcheck.suites.kind import case_from_data
 
 CONV = dataclasses.asdict(Conv2dConfig(3, 2, 5, (7, 6), (3, 2)))

@@ -11,7 +11,7 @@ from support.outputs import one_output
 
 import gradcheck
 from gradcheck.checks.probe import Probe
-from gradcheck.kinds import KINDS, default_items, find_kind
+from gradcheck.kinds import KINDS, find_kind
 from gradcheck.kinds.activations import ActivationConfig, ELUConfig, GELUConfig, LeakyReLUConfig, SoftmaxConfig
 from gradcheck.kinds.affine import AffineConfig
 from gradcheck.kinds.attention import AttentionConfig
@@ -23,10 +23,8 @@ from gradcheck.kinds.channel_normalization import (
     InstanceNormConfig,
     LocalResponseNormConfig,
 )
-from gradcheck.kinds.conv1d import Conv1dConfig
-from gradcheck.kinds.conv2d import Conv2dConfig
-from gradcheck.kinds.conv3d import Conv3dConfig
 from gradcheck.kinds.conv_transpose2d import ConvTranspose2dConfig
+from gradcheck.kinds.convolution import Conv1dConfig, Conv2dConfig, Conv3dConfig
 from gradcheck.kinds.dropout import DropoutConfig
 from gradcheck.kinds.elementwise import FlattenConfig, ReLUConfig
 from gradcheck.kinds.embedding import EmbeddingConfig
@@ -34,14 +32,14 @@ from gradcheck.kinds.global_pool import AdaptiveAvgPool2dConfig, GlobalAvgPool2d
 from gradcheck.kinds.losses import CrossEntropyConfig, ElementwiseLossConfig, HuberConfig
 from gradcheck.kinds.networks import FiveLayerCNNConfig, SequentialConfig
 from gradcheck.kinds.normalization import LayerNormConfig, RMSNormConfig
-from gradcheck.kinds.pool1d import Pool1dConfig
-from gradcheck.kinds.pool2d import Pool2dConfig
+from gradcheck.kinds.pooling import Pool1dConfig, Pool2dConfig
 from gradcheck.kinds.recurrent import RecurrentConfig, RNNConfig
 from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
 from gradcheck.records.report_json import case_to_dict
 from gradcheck.strategies.values import REGIMES
 from gradcheck.suites.kind import Case, case_from_data
+from gradcheck.targets import default_items
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 DRAWING = settings(

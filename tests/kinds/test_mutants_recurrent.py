@@ -1,6 +1,8 @@
 """The mistakes of recurrent layers: their walk back is right as long as it does not slip, and each of them is one."""
 
+import re
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from gradcheck.kinds import KINDS
 from gradcheck.mutants.by_kind.through_time_mutants import Slips, walked
 from gradcheck.mutants.mutant import Question
+from gradcheck.records.report import CaseId, Failure, Report, SubjectReport
+from gradcheck.records.report_json import report_from_json, report_to_json
 from gradcheck.suites.cases import corner_cases
 from gradcheck.suites.kind import Case
 from gradcheck.suites.suite import suite
@@ -110,3 +114,27 @@ def test_truncation_leaves_the_last_steps_as_they_are():
     cut = walked(RNN, Slips(truncated=True))(asked)
     assert cut["x"].ravel().tolist() == [11, 110, 1100, 1000]
     assert cut["h0"].item() == 1
+
+
+_PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
+_, _, _RETIRED = _PAGE.read_text(encoding="utf-8").partition("## Retired slugs")
+#: Slug and kind of each mutant that the page lists as retired.
+RETIRED = [
+    (slug, kind)
+    for slugs, kinds in re.findall(r"^\| (`.*?) \| ([a-z, ]+) \|", _RETIRED, re.MULTILINE)
+    for slug in re.findall(r"`([\w-]+)`", slugs)
+    for kind in kinds.split(", ")
+]
+
+
+def test_retired_slugs_are_planted_no_more():
+    assert len(RETIRED) == 63
+    planted = {(mutant.slug, name) for name in LAYERS for mutant in KINDS[name].mutants}
+    assert planted.isdisjoint(RETIRED)
+
+
+@pytest.mark.parametrize("slug", dict.fromkeys(slug for slug, _ in RETIRED))
+def test_reports_with_a_retired_slug_are_read(slug):
+    failure = Failure("gradient", CaseId("lstm", {}, "normal", 0), "a sentence", "x", cause=slug)
+    report = Report(0, (SubjectReport("lstm", "lstm", "failed", failures=(failure,)),))
+    assert report_from_json(report_to_json(report)).subjects[0].failures[0].cause == slug

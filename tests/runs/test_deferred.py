@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.kinds import NETWORKS
+from gradcheck.kinds.full_size import NETWORKS
 from gradcheck.runs import Options, run
 from gradcheck.subject import Deferred
 from gradcheck.targets import load

@@ -189,7 +189,7 @@ class Slips:
     joined : callable
         ``joined(gradients)`` returns the gradient of a layer's input, of those of its directions.
     below : callable
-        ``below(gradient, upstream)`` returns what a layer passes on to the one before it.
+        ``below(gradient)`` returns what a layer passes on to the one before it.
     """
 
     factors: Callable[[Any, Step], Any] = lambda factors, step: factors  # noqa: ARG005
@@ -201,7 +201,7 @@ class Slips:
     restored: Callable[[Track, Array], Array] = Track.in_order
     sums: Callable[[Sums], Arrays] = lambda sums: {}  # noqa: ARG005
     joined: Callable[[Sequence[Array]], Array] = _sum_of
-    below: Callable[[Array, Array], Array] = lambda gradient, upstream: gradient  # noqa: ARG005
+    below: Callable[[Array], Array] = lambda gradient: gradient
 
 
 def walked(of: type[Layer], slips: Slips | None = None) -> Callable[[Question], Arrays]:
@@ -228,7 +228,7 @@ def walked(of: type[Layer], slips: Slips | None = None) -> Callable[[Question], 
                 own = {**_right_sums(sums), **slip.sums(sums)}
                 found |= {name: array for part, array in own.items() if (name := part + track.suffix) in weights}
             joined = slip.joined(below)
-            steps = slip.below(joined, steps) if number else joined
+            steps = slip.below(joined) if number else joined
         inputs = (time_first(question, steps), *map(np.stack, zip(*initial, strict=True)))
         return dict(zip(names, inputs, strict=True)) | found
 
