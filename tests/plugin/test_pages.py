@@ -85,7 +85,7 @@ def test_every_word_for_a_limit_is_told():
 
 def test_the_table_of_options_is_that_of_the_plugin(project):
     told = set(re.findall(r"^\| `(--gradcheck-\w+)", PYTEST, re.MULTILINE))
-    shown = project.runpytest_subprocess("--help").stdout.str()
+    shown = project.runpytest_inprocess("--help").stdout.str()
     assert told == set(re.findall(r"--gradcheck-\w+", shown.split("gradients (gradcheck):")[1].split("\n\n")[0]))
 
 
