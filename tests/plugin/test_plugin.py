@@ -292,7 +292,7 @@ def test_the_marker_gives_the_number_of_examples_and_the_option_goes_first(runs,
 )
 def test_a_wrong_marker_is_one_sentence(marker, sentence, project):
     project.makepyfile(test_mine=f"import pytest\npytestmark = pytest.mark.gradcheck{marker}\n{RIGHT}")
-    result = project.runpytest_inprocess("-k", "gradient")
+    result = project.runpytest_inprocess("-p", "no:randomly", "-k", "gradient")
     assert result.ret != 0
     shown = section(result, "conv::gradient")
     assert sentence in shown
