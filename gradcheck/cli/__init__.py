@@ -1,4 +1,4 @@
-"""The command line, a file for what is large: the commands, what they share, who runs cases, times, steps."""
+"""The command line: a file for each command, for the options they share, and for where results go."""
 
 from gradcheck.cli.main import run
 

@@ -1,25 +1,24 @@
-"""What the command line says of who runs the cases, what each may take, and the file that keeps the outcomes."""
+"""The options of who runs the cases, what each may take, and the file that keeps the results."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gradcheck.cli.command import count, load_all, misuse, one_of, output_file
+from gradcheck.cli.exit_status import misuse
+from gradcheck.cli.items import Found
+from gradcheck.cli.options import count, one_of, output_file
 from gradcheck.messages import counted
 from gradcheck.reports.text import printable
 from gradcheck.runs.executor import TaskExecutor
 from gradcheck.runs.quota import Quota
-from gradcheck.runs.source import Source
-from gradcheck.targets import Item
 
 if TYPE_CHECKING:
     from gradcheck.runs.journal import Journal
@@ -41,14 +40,27 @@ def _count_if_any(ctx: click.Context, param: click.Parameter, value: str | None)
     return None if value is None else count(ctx, param, value)
 
 
-_ISOLATING = (
+def _all_of(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return what gives a command several options."""
+
+    def give(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return give
+
+
+#: Those of a worker that may hang or die.
+isolation_options = _all_of(
     click.option("--isolate", is_flag=True, help="Run cases in a worker process: a crash costs that case only."),
     click.option("--timeout", callback=_amount, metavar="SECONDS", help="End a case that takes longer; isolates."),
     click.option(
         "--memory", callback=_count_if_any, metavar="MIB", help="Refuse a case more memory than that; isolates."
     ),
 )
-_CAMPAIGN = (
+#: Those of many workers and long runs.
+worker_options = _all_of(
     click.option("--workers", callback=_count_if_any, metavar="N", help="Run cases in so many worker processes."),
     click.option(
         "--resume", callback=output_file, metavar="FILE", help="Append each result to FILE; go on from what it holds."
@@ -58,21 +70,7 @@ _CAMPAIGN = (
 )
 
 
-def isolating(command: F) -> F:
-    """Give a command the options of a worker that may hang or die."""
-    for option in reversed(_ISOLATING):
-        command = option(command)
-    return command
-
-
-def campaigning(command: F) -> F:
-    """Give a command the options of many workers and long runs."""
-    for option in reversed(_CAMPAIGN):
-        command = option(command)
-    return command
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExecutorOptions:
     """What was asked for."""
 
@@ -85,7 +83,7 @@ class ExecutorOptions:
     scheduler: str | None = None
 
     def require_one_executor(self) -> None:
-        """Refuse options that are of two crews, or of half a one."""
+        """Refuse options that are of two executors, or of half a one."""
         if self.executor and self.isolates:
             raise click.UsageError(
                 f"expected --executor {self.executor} without --isolate, --workers, --timeout and --memory, which are "
@@ -119,7 +117,7 @@ class ExecutorOptions:
         return None
 
     def aside(self, stack: contextlib.ExitStack, found: Found, options: Any) -> dict[str, Any]:
-        """Return what a campaign is given beside its items; the stack ends it."""
+        """Return what a run is given beside its items; the stack ends it."""
         given: dict[str, Any] = {}
         executor = self.make_executor()
         if executor is not None:
@@ -139,30 +137,3 @@ class ExecutorOptions:
         for note in (*journal.notes, *resumed):
             print(f"gradcheck: {printable(note)}", file=sys.stderr)
         return journal
-
-
-@dataclass(frozen=True)
-class Found:
-    """What targets hold, and where another process finds each item."""
-
-    items: list[Item]
-    sources: list[Source]
-
-
-def find_all(targets: Iterable[str], find: Callable[[str], list[Item]]) -> Found:
-    """Return what targets hold, none of them twice."""
-    from gradcheck.runs.source import located
-
-    held: list[tuple[str, Sequence[Item]]] = [
-        (target, load_all([target], find)) for target in dict.fromkeys(map(_relative, targets))
-    ]
-    return Found(
-        [item for _, items in held for item in items],
-        [located(item, target, index) for target, items in held for index, item in enumerate(items)],
-    )
-
-
-def _relative(target: str) -> str:
-    """A target below the current folder as seen from there: reports name no folders of the person who ran them."""
-    here = f"{Path.cwd()}{os.sep}"
-    return target.removeprefix(here)

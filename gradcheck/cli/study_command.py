@@ -9,23 +9,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gradcheck.cli.command import (
-    Bar,
-    Command,
-    count,
-    html_option,
-    load_all,
-    misuse,
-    new_console,
-    new_table,
-    output_file,
-    require_different,
-    seed_option,
-    show_plain,
-    write,
-)
+from gradcheck.cli.console import new_console, new_table, show_plain, write
+from gradcheck.cli.exit_status import NOT_PASSED, PASSED, misuse
+from gradcheck.cli.items import load_all
+from gradcheck.cli.options import Command, count, html_option, output_file, require_different, seed_option
+from gradcheck.cli.progress_bar import ProgressBar
 from gradcheck.records.study_record import Dtype, Scheme, StudyReport, SubjectStudy
 from gradcheck.reports.text import format_config, printable
+from gradcheck.study import StudyOptions, study_items
 
 #: What the curves are drawn with; of two in one place the first is seen.
 _MARKS: dict[tuple[Dtype, Scheme], str] = {
@@ -55,18 +46,16 @@ def study_command(
 
     Exit status: 0 all studied, 1 something could not be, 2 misuse.
     """
-    from gradcheck.study import StudyOptions, study_items
-
     if not targets:
         raise click.UsageError("expected a target, such as reference_layers:Conv2d or layers.py, got none")
     require_different({"--json": json_file, "--html": html_file})
     items = load_all(targets)
-    with misuse(ValueError), Bar(len(items)) as bar:
+    with misuse(ValueError), ProgressBar(len(items)) as bar:
         report = study_items(items, StudyOptions(seed, entries), bar)
     show(report)
     write(json_file, report.to_json)
     write(html_file, report.to_html)
-    return 0 if all(subject.curves for subject in report.subjects) else 1
+    return PASSED if all(subject.curves for subject in report.subjects) else NOT_PASSED
 
 
 def show(report: StudyReport) -> None:

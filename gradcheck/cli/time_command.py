@@ -13,22 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.cli.command import (
-    Bar,
-    Command,
-    count,
-    html_option,
-    load_all,
-    misuse,
-    new_console,
-    new_table,
-    output_file,
-    positive,
-    require_different,
-    seed_option,
-    show_plain,
-    write,
-)
+from gradcheck import kinds
+from gradcheck.cli.console import new_console, new_table, show_plain, write
+from gradcheck.cli.exit_status import NOT_PASSED, PASSED, misuse
+from gradcheck.cli.items import load_all
+from gradcheck.cli.options import Command, count, html_option, output_file, positive, require_different, seed_option
+from gradcheck.cli.progress_bar import ProgressBar
 from gradcheck.messages import counted
 from gradcheck.records.timing_record import Measurement, SubjectTiming, Timing, TimingReport
 from gradcheck.reports.text import printable
@@ -41,7 +31,10 @@ from gradcheck.reports.timing_text import (
     format_ratio,
     format_time,
 )
+from gradcheck.suites.suite import suite
 from gradcheck.targets import Item
+from gradcheck.timing.environment import threads_of, threads_to_be
+from gradcheck.timing.measure import TimeOptions, time_items
 
 #: So many subjects are shown size by size; of more, each gets one line.
 _IN_FULL = 3
@@ -82,19 +75,16 @@ def time_command(
 
     Exit status: 0 all timed, 1 something could not be, 2 misuse.
     """
-    from gradcheck.timing.environment import threads_of, threads_to_be
-    from gradcheck.timing.measure import TimeOptions, time_items
-
     require_different({"--json": json_file, "--html": html_file})
     if threads_of(os.environ)[0] != threads:
         return _run_again(words, threads_to_be(threads))
     items = load_all(targets) if targets else _reference_layers()
-    with misuse(ValueError), Bar(len(items)) as bar:
+    with misuse(ValueError), ProgressBar(len(items)) as bar:
         report = time_items(items, TimeOptions(seed, budget, rounds), bar)
     show(report)
     write(json_file, report.to_json)
     write(html_file, report.to_html)
-    return 0 if all(subject.measurements for subject in report.subjects) else 1
+    return PASSED if all(subject.measurements for subject in report.subjects) else NOT_PASSED
 
 
 def _run_again(words: Sequence[str], variables: dict[str, str]) -> int:
@@ -104,10 +94,7 @@ def _run_again(words: Sequence[str], variables: dict[str, str]) -> int:
 
 
 def _reference_layers() -> list[Item]:
-    from gradcheck.kinds import KINDS
-    from gradcheck.suites.suite import suite
-
-    return [suite(name) for name in KINDS]
+    return [suite(name) for name in kinds.KINDS]
 
 
 # For people

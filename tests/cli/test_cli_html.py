@@ -26,7 +26,7 @@ def test_without_a_page_no_picture_is_taken(project: Path, command) -> None:
 
 
 def test_time_writes_a_page(project: Path, command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradcheck.timing.environment.threads_of", lambda _: (1, "test"))
+    monkeypatch.setattr("gradcheck.cli.time_command.threads_of", lambda _: (1, "test"))
     assert command("time", "layers.py:right", "--budget", "0.1", "--rounds", "1", "--html", "out.html")[0] == 0
     assert (project / "out.html").read_text(encoding="utf-8").count("<svg") == 2  # one size has no growth
 

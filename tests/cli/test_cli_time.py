@@ -37,7 +37,7 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     def timed(items: Any, options: Any, progress: Any) -> TimingReport:
         return time_items(items, options, progress, stopwatch)
 
-    monkeypatch.setattr("gradcheck.timing.measure.time_items", timed)
+    monkeypatch.setattr("gradcheck.cli.time_command.time_items", timed)
 
 
 def test_a_subject_has_one_row_and_no_exponent(command: Command, steady: None) -> None:

@@ -13,6 +13,8 @@ import pytest
 from support.modules import LAYERS
 
 import gradcheck
+import gradcheck.kinds
+import gradcheck.pytest_plugin  # loaded before a run within this process, which forgets what it has loaded itself
 
 ROOT = Path(gradcheck.__file__).parents[1]
 
@@ -28,9 +30,11 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gradcheck-of-the-sources\nVersion: 0\n")
         (info / "entry_points.txt").write_text("[pytest11]\ngradcheck = _gradcheck_pytest\n")
         paths.append(str(info.parent))
+        monkeypatch.syspath_prepend(info.parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]))
-    for name in ("CI", "HYPOTHESIS_PROFILE", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER", "COLUMNS"):
+    for name in ("CI", "HYPOTHESIS_PROFILE", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")  # as where nothing is a terminal, whatever these tests are run in
     pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
     pytester.makepyfile(layers=LAYERS)
     return pytester
@@ -38,15 +42,30 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 @pytest.fixture
 def runs(project: pytest.Pytester) -> Callable[..., pytest.RunResult]:
-    """Write a test module and run pytest on it, with few examples, in the order of the file."""
+    """Write a test module and run pytest on it in this process, with few examples, in the order of the file."""
+
+    def run(text: str, *words: str) -> pytest.RunResult:
+        project.makepyfile(test_mine=text)
+        return project.runpytest_inprocess("-p", "no:randomly", *_few(words), *words)
+
+    return run
+
+
+@pytest.fixture
+def runs_apart(project: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Do the same as a user does, by a command: for what a process has once, such as profiles, workers and modules."""
 
     def run(text: str, *words: str, random: bool = False) -> pytest.RunResult:
         project.makepyfile(test_mine=text)
         order = [] if random else ["-p", "no:randomly"]
-        few = [] if any("examples" in word for word in words) else ["--gradcheck-examples=5"]
-        return project.runpytest_subprocess(*order, *few, *words)
+        return project.runpytest_subprocess(*order, *_few(words), *words)
 
     return run
+
+
+def _few(words: tuple[str, ...]) -> list[str]:
+    """The option for few examples, where the words ask for no number of their own."""
+    return [] if any("examples" in word for word in words) else ["--gradcheck-examples=5"]
 
 
 @pytest.fixture

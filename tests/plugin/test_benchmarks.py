@@ -23,8 +23,8 @@ def test_items_of_time_are_there_where_benchmarks_are_asked_for(runs):
     assert names == TIMED
 
 
-def test_benchmarks_are_run_and_kept_and_compared(runs, project):
-    result = runs(RIGHT, *QUICK, "--benchmark-json=out.json", "--benchmark-autosave")
+def test_benchmarks_are_run_and_kept_and_compared(runs_apart, project):
+    result = runs_apart(RIGHT, *QUICK, "--benchmark-json=out.json", "--benchmark-autosave")
     result.assert_outcomes(passed=6, skipped=7)  # the checks are no benchmarks
     found = json.loads((project.path / "out.json").read_text(encoding="utf-8"))["benchmarks"]
     assert [bench["fullname"] for bench in sorted(found, key=lambda bench: TIMED.index(bench["fullname"]))] == TIMED
@@ -38,7 +38,7 @@ def test_benchmarks_are_run_and_kept_and_compared(runs, project):
         assert told["outputs"] >= 1
     assert len({bench["group"] for bench in found}) == 2
 
-    again = runs(RIGHT, TIMED[0], *QUICK, "--benchmark-compare", "--benchmark-compare-fail=median:99999%")
+    again = runs_apart(RIGHT, TIMED[0], *QUICK, "--benchmark-compare", "--benchmark-compare-fail=median:99999%")
     again.assert_outcomes(passed=1)
     for when in ("0001_", "NOW)"):
         assert again.stdout.str().count(f"time[analytic] ({when}") == 1

@@ -1,5 +1,6 @@
 """pytest on a user's modules: what is collected, run, shown, counted and written."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -26,6 +27,21 @@ def summary(result):
 def section(result, name):
     """Return the part of the output about one failed item."""
     return re.split(r"\n_{3,} .* _{3,}\n|\ngradcheck: ", result.stdout.str().split(f" {name} ___", 1)[1])[0]
+
+
+@pytest.fixture(scope="module")
+def kept():
+    """Return where the run of a wrong layer is kept for all tests that ask about it."""
+    return []
+
+
+@pytest.fixture
+def wrong(kept, project, runs_apart):
+    """Return what came of a module with a wrong layer, run as a user runs it, and its folder with the reports."""
+    if not kept:
+        result = runs_apart(WRONG, "--gradcheck-seed=2", "--gradcheck-json=out.json", "--junit-xml=out.xml")
+        kept.append((result, project.path))
+    return kept[0]
 
 
 # What is collected
@@ -94,8 +110,8 @@ def test_a_right_layer_passes(runs):
     assert int(cases) > 4 * 5 + 2
 
 
-def test_a_planted_fault_fails_where_it_is(runs, project):
-    result = runs(WRONG)
+def test_a_planted_fault_fails_where_it_is(wrong):
+    result, _ = wrong
     result.assert_outcomes(passed=2, failed=3)
     assert {re.search(r"conv::\w+", line)[0] for line in result.outlines if line.startswith("FAILED")} == {
         "conv::gradient",
@@ -105,8 +121,9 @@ def test_a_planted_fault_fails_where_it_is(runs, project):
     assert summary(result)[2] == "1 failed"
 
 
-def test_a_failure_is_the_report_and_fits_a_screen(runs, project):
-    shown = section(runs(WRONG), "conv::gradient")
+def test_a_failure_is_the_report_and_fits_a_screen(wrong):
+    result, _ = wrong
+    shown = section(result, "conv::gradient")
     lines = shown.rstrip().splitlines()
     assert "gradient with respect to `x`" in shown
     assert re.search(r"analytic .* numeric .* ± ", shown)
@@ -117,10 +134,11 @@ def test_a_failure_is_the_report_and_fits_a_screen(runs, project):
     assert lines[-1].startswith("  reproduce  gradcheck replay --target test_mine.py:conv ")
 
 
-def test_the_command_at_the_end_replays_the_failure(runs, project):
-    command = section(runs(WRONG), "conv::gradient").rstrip().splitlines()[-1].split("reproduce")[1]
+def test_the_command_at_the_end_replays_the_failure(wrong):
+    result, folder = wrong
+    command = section(result, "conv::gradient").rstrip().splitlines()[-1].split("reproduce")[1]
     words = [sys.executable, "-m", *shlex.split(command)]
-    again = subprocess.run(words, cwd=project.path, capture_output=True, text=True, encoding="utf-8", check=False)
+    again = subprocess.run(words, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False)
     assert again.returncode == 1, again.stdout + again.stderr
     assert "gradient with respect to `x`" in " ".join(again.stdout.split())
 
@@ -229,13 +247,13 @@ def test_a_seed_draws_the_same_cases_again(runs, verified):
     assert reports[0] == reports[1] != reports[2]
 
 
-def test_without_a_seed_each_run_draws_others(runs):
-    seeds = {summary(runs(RIGHT, "-k", "point"))[3] for _ in range(3)}
+def test_without_a_seed_each_run_draws_others(runs_apart):
+    seeds = {summary(runs_apart(RIGHT, "-k", "point"))[3] for _ in range(3)}
     assert len(seeds) == 3
 
 
-def test_the_profile_ci_is_derandomised_and_gives_the_number_of_examples(runs, verified):
-    result = runs(RIGHT, "--hypothesis-profile=ci", "--gradcheck-json=out.json", "-k", "conv and gradient")
+def test_the_profile_ci_is_derandomised_and_gives_the_number_of_examples(runs_apart, verified):
+    result = runs_apart(RIGHT, "--hypothesis-profile=ci", "--gradcheck-json=out.json", "-k", "conv and gradient")
     result.assert_outcomes(passed=1, deselected=6)
     assert summary(result)[3] == "0"
 
@@ -258,7 +276,7 @@ def test_the_marker_gives_the_number_of_examples_and_the_option_goes_first(runs,
     marked = "import pytest\npytestmark = pytest.mark.gradcheck(examples=9)\n" + RIGHT
     words = ["-p", "no:randomly", "-k", "conv and gradient", "--gradcheck-json=out.json"]
     project.makepyfile(test_mine=marked)
-    project.runpytest_subprocess(*words).assert_outcomes(passed=1, deselected=6)
+    project.runpytest_inprocess(*words).assert_outcomes(passed=1, deselected=6)
     assert verified()["subjects"][0]["cases"] == 9
     runs(marked, *words, "--gradcheck-examples=4")
     assert verified()["subjects"][0]["cases"] == 4
@@ -274,7 +292,7 @@ def test_the_marker_gives_the_number_of_examples_and_the_option_goes_first(runs,
 )
 def test_a_wrong_marker_is_one_sentence(marker, sentence, project):
     project.makepyfile(test_mine=f"import pytest\npytestmark = pytest.mark.gradcheck{marker}\n{RIGHT}")
-    result = project.runpytest_subprocess("-k", "gradient")
+    result = project.runpytest_inprocess("-p", "no:randomly", "-k", "gradient")
     assert result.ret != 0
     shown = section(result, "conv::gradient")
     assert sentence in shown
@@ -335,15 +353,15 @@ def test_the_fixture_runs_suites_with_the_examples_of_the_marker(project, verifi
         "    assert gradcheck(suite).subjects[0].cases == 3 + len(suite.kind.corners) * len(suite.kind.regimes)\n"
         "def tool(): return gradcheck\n"
     )
-    project.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
+    project.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1)
 
 
 # What machines read
 
 
-def test_the_json_report_is_of_the_schema(runs, project):
-    runs(WRONG, "--gradcheck-json=out.json", "--gradcheck-seed=2")
-    report = report_from_json((project.path / "out.json").read_text(encoding="utf-8"))
+def test_the_json_report_is_of_the_schema(wrong):
+    _, folder = wrong
+    report = report_from_json((folder / "out.json").read_text(encoding="utf-8"))
     assert [subject.name for subject in report.subjects] == [f"conv::{group}" for group in sorted(GROUPS)]
     assert report.seed == 2
     assert {subject.kind for subject in report.subjects} == {"conv2d"}
@@ -355,9 +373,9 @@ def test_a_json_report_of_nothing_is_one_too(runs, project):
     assert report_from_json((project.path / "out.json").read_text(encoding="utf-8")).subjects == ()
 
 
-def test_junit_properties(runs, project):
-    runs(WRONG, "--junit-xml=out.xml")
-    cases = {case.get("name"): case for case in ElementTree.parse(project.path / "out.xml").iter("testcase")}
+def test_junit_properties(wrong):
+    _, folder = wrong
+    cases = {case.get("name"): case for case in ElementTree.parse(folder / "out.xml").iter("testcase")}
     assert set(cases) == set(GROUPS)
     properties = {p.get("name"): p.get("value") for p in cases["gradient"].iter("property")}
     assert properties["kind"] == "conv2d"
@@ -380,10 +398,10 @@ def test_causes_are_properties(project):
 
 
 @pytest.mark.skipif(find_spec("xdist") is None, reason="pytest-xdist is not installed")
-def test_workers_report_to_one_summary_and_one_file(runs, verified):
-    alone = runs(WRONG, "--gradcheck-seed=4", "--gradcheck-json=out.json")
-    expected = verified()
-    spread = runs(WRONG, "--gradcheck-seed=4", "--gradcheck-json=out.json", "-n2")
+def test_workers_report_to_one_summary_and_one_file(wrong, runs_apart, verified):
+    alone, folder = wrong
+    expected = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    spread = runs_apart(WRONG, "--gradcheck-seed=2", "--gradcheck-json=out.json", "-n2")
     spread.assert_outcomes(passed=2, failed=3)
     assert summary(spread) == summary(alone)
     assert section(spread, "conv::gradient").rstrip().splitlines()[-1].startswith("  reproduce  gradcheck replay")
@@ -394,17 +412,17 @@ def test_workers_report_to_one_summary_and_one_file(runs, verified):
 
 
 @pytest.mark.skipif(find_spec("xdist") is None, reason="pytest-xdist is not installed")
-def test_workers_share_a_seed_that_nobody_gave(runs, verified):
-    result = runs(RIGHT, "-n2", "--gradcheck-json=out.json")
+def test_workers_share_a_seed_that_nobody_gave(runs_apart, verified):
+    result = runs_apart(RIGHT, "-n2", "--gradcheck-json=out.json")
     result.assert_outcomes(passed=7)
     assert verified()["seed"] == int(summary(result)[3])
 
 
 @pytest.mark.skipif(find_spec("pytest_randomly") is None, reason="pytest-randomly is not installed")
-def test_a_random_order_changes_nothing(runs, verified):
+def test_a_random_order_changes_nothing(runs_apart, verified):
     reports = []
     for order in (1, 2):
-        result = runs(
+        result = runs_apart(
             RIGHT, f"--randomly-seed={order}", "--gradcheck-seed=4", "--gradcheck-json=out.json", "-v", random=True
         )
         result.assert_outcomes(passed=7)
@@ -433,7 +451,7 @@ def test_a_run_without_suites_does_not_load_gradcheck(project):
     project.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
 
 
-def test_the_command_line_runs_the_same_module(runs, project):
+def test_the_command_line_runs_the_same_module(project):
     project.makepyfile(test_mine=RIGHT)
     words = [sys.executable, "-m", "gradcheck", "verify", "test_mine.py", "--examples", "3"]
     result = subprocess.run(words, cwd=project.path, capture_output=True, text=True, encoding="utf-8", check=False)
