@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.checks.one_subject import check_subject
 from gradcheck.checks.stages import Settings
-from gradcheck.records.report import GradientError, Report
+from gradcheck.reports.run_report import GradientError, Report
 from gradcheck.subject import Subject, require_reasons
 
 _DTYPES = ("float64", "float32", "float16")

@@ -15,7 +15,8 @@ from gradcheck.messages import told
 from gradcheck.numeric.directions import signed_random
 from gradcheck.numeric.precision import PRECISIONS, Precision
 from gradcheck.numeric.space import Space, Vector, rms
-from gradcheck.records.study_record import SCHEMES, Curve, Dtype, Kinks, Prediction, Scheme, StudyReport, SubjectStudy
+from gradcheck.records.study_record import SCHEMES, Curve, Dtype, Kinks, Prediction, Scheme, SubjectStudy
+from gradcheck.reports.study_report import StudyReport
 from gradcheck.subject import Array, Deferred, Subject
 from gradcheck.suites.suite import Suite
 from gradcheck.timing.growth import power_law
@@ -87,7 +88,7 @@ def study_items(
         progress.begin(item.name, len(_DTYPES))
         studies.append(_study_item(item, options, progress))
         progress.step()
-    return StudyReport(options.seed, tuple(studies))
+    return StudyReport(seed=options.seed, subjects=tuple(studies))
 
 
 def _study_item(item: Suite | Subject | Deferred, options: StudyOptions, progress: Progress) -> SubjectStudy:

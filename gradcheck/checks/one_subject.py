@@ -12,7 +12,7 @@ from gradcheck.checks.findings import evidence_notes
 from gradcheck.checks.gradient import GradientEvidence
 from gradcheck.checks.probe import FormError, Probe, SubjectRaisedError
 from gradcheck.checks.stages import BESIDE, Ledger, Settings, require_known, run_stages
-from gradcheck.records.report import CaseId, Failure, SubjectReport, Verdict
+from gradcheck.records.run_record import CaseId, Failure, SubjectReport, Verdict
 from gradcheck.subject import Subject
 
 

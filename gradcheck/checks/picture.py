@@ -12,7 +12,7 @@ from gradcheck.checks.localize import WrongGradient
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.entries import entry_gradient
 from gradcheck.numeric.space import Vector
-from gradcheck.records.report import GradientPicture
+from gradcheck.records.run_record import GradientPicture
 
 #: So many rows and columns are shown at most of a gradient that was compared entry by entry,
 _SIDE = 32

@@ -16,7 +16,7 @@ from gradcheck.messages import did_you_mean
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, precision_of
 from gradcheck.numeric.space import Part, Space, Vector, is_finite
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 from gradcheck.subject import Array, Subject, Trait
 
 #: With this the global generators are seeded before each forward of a subject that draws from them.

@@ -29,7 +29,7 @@ from gradcheck.checks.second_point import check_second_point
 from gradcheck.checks.setting import Setting
 from gradcheck.messages import did_you_mean
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.records.report import CaseId, Evaluations, Failure
+from gradcheck.records.run_record import CaseId, Evaluations, Failure
 
 #: Stages beside the contracts that can be switched off.
 _OTHERS = ("laws", "linear", "second-point")

@@ -28,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradcheck.messages import did_you_mean
-from gradcheck.records.report import SubjectReport
+from gradcheck.records.run_record import SubjectReport
 from gradcheck.reports.text import printable
 from gradcheck.targets import Item, load
 

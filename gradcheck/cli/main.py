@@ -37,9 +37,11 @@ from gradcheck.cli.executors import ExecutorOptions, campaigning, find_all, isol
 from gradcheck.cli.study_command import study_command
 from gradcheck.cli.time_command import time_command
 from gradcheck.messages import counted, did_you_mean
-from gradcheck.records.report import CaseId, Report, SubjectReport, Verdict
-from gradcheck.records.report_json import case_from_dict, parse_json, report_from_json
+from gradcheck.records.codec import from_plain
+from gradcheck.records.json_text import parse_json
+from gradcheck.records.run_record import CaseId, SubjectReport, Verdict
 from gradcheck.reports.planes import planes_to_lines
+from gradcheck.reports.run_report import Report, report_from_json
 from gradcheck.reports.text import (
     WIDTH,
     checks_to_lines,
@@ -407,7 +409,7 @@ def _read_case(text: str) -> CaseId:
             raise click.UsageError(
                 f"expected one case in {source}, got a whole report; give one failure of it, subjects[i].failures[j]"
             )
-        return case_from_dict(data)
+        return from_plain(CaseId, data)
     except ValueError as error:
         raise click.UsageError(f"{source}: {error}") from None
 

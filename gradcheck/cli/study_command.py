@@ -24,7 +24,8 @@ from gradcheck.cli.command import (
     show_plain,
     write,
 )
-from gradcheck.records.study_record import Dtype, Scheme, StudyReport, SubjectStudy
+from gradcheck.records.study_record import Dtype, Scheme, SubjectStudy
+from gradcheck.reports.study_report import StudyReport
 from gradcheck.reports.text import format_config, printable
 
 #: What the curves are drawn with; of two in one place the first is seen.

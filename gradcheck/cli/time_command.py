@@ -30,8 +30,9 @@ from gradcheck.cli.command import (
     write,
 )
 from gradcheck.messages import counted
-from gradcheck.records.timing_record import Measurement, SubjectTiming, Timing, TimingReport
+from gradcheck.records.timing_record import Measurement, SubjectTiming, Timing
 from gradcheck.reports.text import printable
+from gradcheck.reports.timing_report import TimingReport
 from gradcheck.reports.timing_text import (
     WAY_TITLES,
     claim,

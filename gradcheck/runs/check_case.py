@@ -14,8 +14,8 @@ import numpy as np
 from gradcheck.checks.one_subject import check_subject
 from gradcheck.checks.stages import Settings
 from gradcheck.messages import told
-from gradcheck.records.report import CaseId, Failure, SubjectReport
-from gradcheck.records.report_json import case_to_dict
+from gradcheck.records.codec import to_plain
+from gradcheck.records.run_record import CaseId, Failure, SubjectReport
 from gradcheck.runs.result import Result
 from gradcheck.subject import Deferred, Subject
 from gradcheck.suites.kind import Case
@@ -58,7 +58,7 @@ def reproduce_command(suite: Suite, case: AnyCase, dtype: str | None = None) -> 
     """
     if isinstance(case, DrawnCase):
         return ""
-    data = case_to_dict(case.id)
+    data = to_plain(case.id)
     if suite.origin is None:
         given = f", dtype={dtype!r}" if dtype else ""
         described = f"{data['config']}, {case.regime!r}, {case.seed}"

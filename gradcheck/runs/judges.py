@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gradcheck.checks.stages import Settings
-from gradcheck.records.report import SubjectReport
+from gradcheck.records.run_record import SubjectReport
 from gradcheck.runs.bench import Bench, Seat
 from gradcheck.runs.causes import explain_suite_case
 from gradcheck.runs.check_case import judge_case, reproduce_command

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gradcheck.mutants.sensitivity import try_core_mutants
-from gradcheck.records.report import SubjectReport
+from gradcheck.records.run_record import SubjectReport
 from gradcheck.runs.plan import Options
 from gradcheck.subject import Subject
 

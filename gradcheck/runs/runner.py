@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from gradcheck.records.report import CaseId, Report, SubjectReport
+from gradcheck.records.run_record import CaseId, SubjectReport
+from gradcheck.reports.run_report import Report
 from gradcheck.runs.bench import Bench, Seat, seats_of
 from gradcheck.runs.causes import explain_subject
 from gradcheck.runs.check_case import judge_subject, made_subject
 from gradcheck.runs.executor import NoStore, ResultStore, TaskExecutor
 from gradcheck.runs.futures import FuturesExecutor
 from gradcheck.runs.plan import Item, Options
-from gradcheck.runs.progress import InterruptedItemError, InterruptedRunError, Progress, Silent
 from gradcheck.runs.planting import with_core_mutants
+from gradcheck.runs.progress import InterruptedItemError, InterruptedRunError, Progress, Silent
 from gradcheck.runs.side_effects import behaviour
 from gradcheck.runs.source import Source
 from gradcheck.runs.suite_run import run_suite

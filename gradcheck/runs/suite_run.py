@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.records.report import SubjectReport
+from gradcheck.records.run_record import SubjectReport
 from gradcheck.runs.bench import Bench, Seat
 from gradcheck.runs.judges import JudgeHere, JudgeOnBench
 from gradcheck.runs.plan import Options
-from gradcheck.runs.progress import InterruptedItemError, Progress
 from gradcheck.runs.planting import with_core_mutants
+from gradcheck.runs.progress import InterruptedItemError, Progress
 from gradcheck.runs.shrink import search, search_again
 from gradcheck.runs.tally import Tally
 from gradcheck.runs.task import Task

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gradcheck.messages import counted
-from gradcheck.records.report import VERDICTS, Evaluations, Failure, SubjectReport, Verdict
+from gradcheck.records.run_record import VERDICTS, Evaluations, Failure, SubjectReport, Verdict
 from gradcheck.runs.judges import Judge, rerun_command
 from gradcheck.runs.plan import Options
 from gradcheck.runs.result import Result

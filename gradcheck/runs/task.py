@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from gradcheck.checks.stages import Settings
-from gradcheck.records.report import CaseId
+from gradcheck.records.run_record import CaseId
 from gradcheck.runs.causes import explain_subject, explain_suite_case
 from gradcheck.runs.check_case import broken, judge_case, judge_subject, made_subject
 from gradcheck.runs.result import Result, result_to_json, shortened

@@ -14,7 +14,7 @@ from gradcheck.checks.stages import Settings
 from gradcheck.messages import told
 from gradcheck.numeric.plain import numeric_gradient
 from gradcheck.numeric.precision import precision_of
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 from gradcheck.records.timing_record import (
     QUANTITIES,
     WAYS,
@@ -23,9 +23,9 @@ from gradcheck.records.timing_record import (
     Quantity,
     SubjectTiming,
     Timing,
-    TimingReport,
     Way,
 )
+from gradcheck.reports.timing_report import TimingReport
 from gradcheck.subject import Array, Deferred, Pullback, Subject
 from gradcheck.suites.suite import Suite
 from gradcheck.timing.environment import environment
@@ -226,7 +226,13 @@ def time_items(
         until = stopwatch.now + (end - stopwatch.now) / left
         timed.append(_time_item(item, options, progress, stopwatch, until))
         progress.step()
-    return TimingReport(options.seed, options.budget, options.rounds, environment(), tuple(timed))
+    return TimingReport(
+        seed=options.seed,
+        budget=options.budget,
+        rounds=options.rounds,
+        environment=environment(),
+        subjects=tuple(timed),
+    )
 
 
 def _time_item(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradcheck
-from gradcheck.records.report_json import report_from_json
+from gradcheck.reports.run_report import report_from_json
 
 
 def sine(x: np.ndarray, wrong: np.ndarray) -> gradcheck.Subject:

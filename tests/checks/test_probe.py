@@ -6,7 +6,7 @@ from support.layers import affine, relu, softmax_cross_entropy, spoiled, subject
 
 import gradcheck
 from gradcheck.checks.probe import Probe
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
 

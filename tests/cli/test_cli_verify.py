@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from gradcheck.records.report import Evaluations, Report, SubjectReport
-from gradcheck.records.report_json import report_from_json
+from gradcheck.records.run_record import Evaluations, SubjectReport
+from gradcheck.reports.run_report import Report, report_from_json
 
 Command = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]

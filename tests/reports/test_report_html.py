@@ -17,10 +17,10 @@ from support.html_reports import HOSTILE, failure, picture, study_report, timing
 pytest.importorskip("jinja2", reason="jinja2 is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-from gradcheck.records.report import VERDICTS, CaseId, Failure, GradientPicture, Report, SubjectReport
-from gradcheck.records.report_json import report_from_json
+from gradcheck.records.run_record import VERDICTS, CaseId, Failure, GradientPicture, SubjectReport
 from gradcheck.reports.html.gradient import plane, step_curve
 from gradcheck.reports.html.page import report_to_html, require_report_packages
+from gradcheck.reports.run_report import Report, report_from_json
 
 VOID = {"meta", "br", "img", "hr", "input", "link"}
 PAGES = {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.messages import counted
-from gradcheck.records.report import Failure, GradientPicture
+from gradcheck.records.run_record import Failure, GradientPicture
 from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, TEXT, Picture, draw, key, logarithmic
 from gradcheck.reports.text import format_short
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from gradcheck.records.report import CaseId, Evaluations, Failure, GradientPicture, Report, SubjectReport
-from gradcheck.records.study_record import Curve, Kinks, Prediction, StudyReport, SubjectStudy
-from gradcheck.records.timing_record import Environment, GrowthFit, Measurement, SubjectTiming, Timing, TimingReport
+from gradcheck.records.run_record import CaseId, Evaluations, Failure, GradientPicture, SubjectReport
+from gradcheck.records.study_record import Curve, Kinks, Prediction, SubjectStudy
+from gradcheck.records.timing_record import Environment, GrowthFit, Measurement, SubjectTiming, Timing
+from gradcheck.reports.run_report import Report
+from gradcheck.reports.study_report import StudyReport
+from gradcheck.reports.timing_report import TimingReport
 
 HOSTILE = "<script>alert(\"1\")</script> & 'ß卷' onload=x {{ 7 * 7 }}"
 
@@ -90,7 +93,7 @@ def timing_report(name: str = "my conv") -> TimingReport:
     )
     place = Environment("1", "3.13", "2.3", "openblas", "Linux", f"processor of {name}", 2, None, "nothing limits them")
     subjects = (SubjectTiming(name, "conv2d", measurements, growth), SubjectTiming("none", None, (), (), (name,)))
-    return TimingReport(7, 60.0, 5, place, subjects)
+    return TimingReport(seed=7, budget=60.0, rounds=5, environment=place, subjects=subjects)
 
 
 def _timings(entries: int, computed: bool) -> list[Timing]:
@@ -122,4 +125,4 @@ def study_report(name: str = "my conv") -> StudyReport:
     kinks = Kinks((0.5, *(0.0,) * 16), (0.3, *(None,) * 16), (1e-12,) * 17)
     whole = SubjectStudy(name, "relu", {"note": name}, 128, 16, "passed", epsilons, curves, kinks, (f"about {name}",))
     none = SubjectStudy("none", None, {}, 1, 1, "failed", epsilons, (), Kinks((0.0,) * 17, (None,) * 17, (None,) * 17))
-    return StudyReport(7, (whole, none))
+    return StudyReport(seed=7, subjects=(whole, none))
