@@ -10,13 +10,13 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from types import NoneType, UnionType
+from types import NoneType
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 import numpy as np
 
 from gradcheck.messages import did_you_mean
-from gradcheck.records.field_types import Expected, field_types, required_fields, written_fields
+from gradcheck.records.field_types import UNIONS, Expected, field_types, required_fields, written_fields
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ def _read(hint: Any, value: Any, path: str, expected: Expected | None = None) ->
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _read(arguments[0], value, path, arguments[1])
-    if origin is UnionType:
+    if origin in UNIONS:
         (inner,) = (argument for argument in arguments if argument is not NoneType)
         return None if value is None else _read(inner, value, path)
     if origin is Literal:

@@ -6,7 +6,8 @@ import dataclasses
 import sys
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_type_hints
 
 #: Beyond it a number is not finite.
 LARGEST = sys.float_info.max
@@ -35,6 +36,9 @@ Duration: TypeAlias = Annotated[float, Expected("a number from 0", 0)]
 Share: TypeAlias = Annotated[float, Expected("a number from 0 to 1", 0, 1)]
 #: The number of a schema.
 SchemaOne: TypeAlias = Annotated[Literal[1], Expected("1, the only schema that this version reads")]
+
+#: What ``X | None`` is at run time, which differs with X.
+UNIONS = (Union, UnionType)
 
 #: Metadata of a field: it came after schema 1, so that a reader takes the default where it is missing.
 ADDED = {"added": True}

@@ -153,7 +153,7 @@ class SubjectReport:
         All calls, those of the search for the smallest failing case among them.
     resolution : float or None
         Largest error of a single gradient entry, relative to the root mean square entry of the same gradient,
-        that the weakest case could still have missed. None where no case gave one.
+        that the weakest case could still have missed; None where no case gave one.
     masked : float
         Share of (gradient entries × outputs) that no smooth difference could judge, in [0, 1]; the mean of all cases.
     conditions : mapping of str to int
@@ -172,7 +172,7 @@ class SubjectReport:
         Checks that were switched off, with the reason for each.
     canaries : mapping of str to str
         What became of mistakes that were planted to see whether the run would have shown them: ``"caught"``,
-        ``"survived"`` or ``"not applicable"``, by slug. Empty where none were.
+        ``"survived"`` or ``"not applicable"``, by slug; empty where none were.
     """
 
     name: str

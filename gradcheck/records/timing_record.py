@@ -57,6 +57,7 @@ class Timing:
     Attributes
     ----------
     way : {"forward", "analytic", "numeric", "projected"}
+        The forward alone; forward and pullback; the ε-difference, two forwards for each entry; the projected check.
     seconds : float
         Median of the rounds, or, where `computed`, evaluations × the forward's `seconds`.
     spread : float

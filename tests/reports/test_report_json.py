@@ -6,7 +6,6 @@ import json
 import math
 import re
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -14,13 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.json_schemas import closed, packaged
 
 from gradcheck.records.run_record import VERDICTS, CaseId, Evaluations, Failure, SubjectReport
 from gradcheck.reports.json import case_from_dict, case_to_dict
 from gradcheck.reports.run_report import Report, report_from_json
 
-SCHEMA = json.loads(files("gradcheck.reports").joinpath("schema.json").read_text(encoding="utf-8"))
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+SCHEMA = packaged("schema.json")
+VALIDATOR = jsonschema.Draft202012Validator(closed(SCHEMA))
 
 
 def counts() -> st.SearchStrategy[int]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 
 import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.json_schemas import closed, packaged
 
 import gradcheck
 from gradcheck.reports.study_report import StudyReport
 from gradcheck.study import EPSILONS, StudyOptions, study, study_items
 
-SCHEMA = json.loads(files("gradcheck.reports").joinpath("study_schema.json").read_text(encoding="utf-8"))
+SCHEMA = closed(packaged("study_schema.json"))
 
 
 def elementwise(function, derivative, x, name="f", dtype=np.float64):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib.resources import files
 
 import jsonschema
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from support.json_schemas import closed, packaged
 
 import gradcheck
 from gradcheck.kinds import KINDS
@@ -21,7 +21,7 @@ from gradcheck.timing.measure import TimeOptions, time_items
 from gradcheck.timing.sizes import SIZES, sizes_of
 from gradcheck.timing.stopwatch import Stopwatch
 
-SCHEMA = json.loads(files("gradcheck.reports").joinpath("timing_schema.json").read_text(encoding="utf-8"))
+SCHEMA = closed(packaged("timing_schema.json"))
 
 
 class World:
