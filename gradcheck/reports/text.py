@@ -154,7 +154,9 @@ def format_pair(analytic: float, numeric: float) -> tuple[str, str]:
     ('2.500e-9', '0')
     """
     largest = max(abs(analytic), abs(numeric))
-    if not (math.isfinite(analytic) and math.isfinite(numeric)) or largest == 0:
+    if largest == 0:
+        return "0", "0"  # -0.0 is no other number
+    if not (math.isfinite(analytic) and math.isfinite(numeric)):
         return _general(analytic), _general(numeric)
     top = _magnitude(largest)
     difference = min(abs(analytic - numeric), largest)  # where the difference overflows, the values show it anyway
