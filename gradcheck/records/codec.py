@@ -85,12 +85,13 @@ def from_plain(record: type[T], value: object, path: str = "$") -> T:
 def _read_fields(record: type, value: object, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         _refuse(path, "an object", value)
-    for name in required_fields(record):
-        if name not in value:
+    types, fields = field_types(record), {}
+    for name in (field.name for field in written_fields(record)):
+        if name in value:
+            fields[name] = _read(types[name], value[name], f"{path}.{name}")
+        elif name in required_fields(record):
             _refuse_without(name, record, value, path)
-    types = field_types(record)
-    names = [field.name for field in written_fields(record) if field.name in value]
-    return {name: _read(types[name], value[name], f"{path}.{name}") for name in names}
+    return fields
 
 
 def _read(hint: Any, value: Any, path: str, expected: Expected | None = None) -> Any:
