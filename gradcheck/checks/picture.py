@@ -40,14 +40,14 @@ def take_picture(setting: Setting, wrong: WrongGradient) -> GradientPicture | No
     position = part.start + int(np.ravel_multi_index(index, part.shape))
     steps, differences = _over_steps(setting, comparison.cotangent, position)
     return GradientPicture(
-        part.shape,
-        axes,
-        tuple(along[0] for along in window),
-        _table(shown.analytic, rows),
-        _table(shown.numeric, rows),
-        _table(shown.bar, rows),
-        steps,
-        differences,
+        shape=part.shape,
+        axes=axes,
+        corner=tuple(along[0] for along in window),
+        analytic=_table(shown.analytic, rows),
+        numeric=_table(shown.numeric, rows),
+        error_bar=_table(shown.bar, rows),
+        steps=steps,
+        differences=differences,
     )
 
 

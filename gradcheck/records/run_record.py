@@ -59,7 +59,7 @@ class Evaluations:
         return Evaluations(self.forward + other.forward, self.pullback + other.pullback)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GradientPicture:
     """The surroundings of the worst entry of a wrong gradient, to be drawn.
 

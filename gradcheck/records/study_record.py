@@ -17,7 +17,7 @@ Dtype: TypeAlias = Literal["float64", "float32", "float16"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """What theory says of a difference: an error of ``truncation·ε^order + rounding/ε``.
 
@@ -44,7 +44,7 @@ class Prediction:
         return self.truncation * epsilon**self.order + self.rounding / epsilon
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Curve:
     """The error of one difference in one precision over ε.
 
@@ -75,7 +75,7 @@ class Curve:
     rounding_slope: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kinks:
     """How many of the sampled entries have a kink within ε of the point, and what that does to central differences.
 
@@ -93,7 +93,7 @@ class Kinks:
     errors_without: tuple[float | None, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubjectStudy:
     """The ε-study of one subject.
 

@@ -20,7 +20,7 @@ WAYS: tuple[Way, ...] = get_args(Way)
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """Where times were taken.
 
@@ -50,7 +50,7 @@ class Environment:
     threads_known_from: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timing:
     """What one way to a gradient costs at one size.
 
@@ -81,7 +81,7 @@ class Timing:
     ratio: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """All ways at one size.
 
@@ -107,7 +107,7 @@ class Measurement:
         return next(timing for timing in self.timings if timing.way == way)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GrowthFit:
     """The exponent p in ``cost ∝ entries^p``: a straight line through the logarithms, by least squares.
 
@@ -134,7 +134,7 @@ class GrowthFit:
     computed: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubjectTiming:
     """What the ways to the gradient of one subject cost, over a range of sizes.
 

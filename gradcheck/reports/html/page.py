@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcheck.messages import counted
 from gradcheck.records.run_record import VERDICTS, Failure, RunRecord, SubjectReport
-from gradcheck.reports.html.gradient import heat_maps, plane, step_curve
+from gradcheck.reports.html.gradient_pictures import heat_maps, plane, step_curve
 from gradcheck.reports.text import (
     failure_place,
     failure_size,
