@@ -35,8 +35,9 @@ def test_a_schema_is_valid_and_describes_what_is_written(name: str) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_wrong_type_is_seen(name: str) -> None:
     """Whatever is replaced by what it cannot be, the schema refuses and so does the reader."""
-    document, text = type(WRITTEN[name]()), WRITTEN[name]().to_json()
+    document, text = type(WRITTEN[name]()), json.dumps(_trimmed(WRITTEN[name]().to_dict()))
     validator = jsonschema.Draft202012Validator(packaged(name))
+    document.from_dict(json.loads(text))
     for path in _paths(json.loads(text)):
         data = json.loads(text)
         place = data
@@ -48,9 +49,16 @@ def test_every_wrong_type_is_seen(name: str) -> None:
             document.from_dict(data)
 
 
+def _trimmed(data: Any) -> Any:
+    """Return plain data with two items of each array, which is as much as a test of types needs."""
+    if isinstance(data, dict):
+        return {name: _trimmed(item) for name, item in data.items()}
+    return [_trimmed(item) for item in data[:2]] if isinstance(data, list) else data
+
+
 def _paths(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the way to every value of a declared type; of an array to the first two."""
-    items = data.items() if isinstance(data, dict) else enumerate(data[:2]) if isinstance(data, list) else ()
+    """Return the way to every value of a declared type."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     inside = [(name, item) for name, item in items if "config" not in path]
     return [found for name, item in inside for found in ((*path, name), *_paths(item, (*path, name)))]
 
