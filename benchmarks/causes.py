@@ -38,7 +38,7 @@ from gradcheck.kinds import KINDS, find_kind
 from gradcheck.mutants.call_mutants import CALL_MUTANTS, CallMutant
 from gradcheck.mutants.generic import GENERIC
 from gradcheck.mutants.mutant import Mutant, planted
-from gradcheck.records.report import Failure, SubjectReport
+from gradcheck.records.run_record import Failure, SubjectReport
 from gradcheck.runs import Options, explain_case
 from gradcheck.runs.check_case import check_case
 from gradcheck.subject import Arrays, Subject

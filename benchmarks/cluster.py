@@ -23,7 +23,8 @@ from pathlib import Path
 
 import click
 
-from gradcheck.records.report import Report, SubjectReport
+from gradcheck.records.run_record import SubjectReport
+from gradcheck.reports.run_report import Report
 from gradcheck.runs import Options, run
 from gradcheck.runs.executor import InProcess
 from gradcheck.runs.futures import on_dask

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gradcheck.kinds import find_kind
-from gradcheck.records.report import Report
+from gradcheck.reports.run_report import Report
 from gradcheck.runs import Options
 from gradcheck.runs import run as run_campaign
 from gradcheck.suites.kind import Case, Kind

@@ -42,8 +42,10 @@ from gradcheck.checks.stages import Settings
 from gradcheck.kinds import KINDS
 from gradcheck.kinds.elementwise import ReLUConfig
 from gradcheck.messages import counted, did_you_mean
-from gradcheck.records.report import VERDICTS, Report
-from gradcheck.records.report_json import case_to_dict, parse_json
+from gradcheck.records.codec import to_plain
+from gradcheck.records.json_text import parse_json
+from gradcheck.records.run_record import VERDICTS
+from gradcheck.reports.run_report import Report
 from gradcheck.strategies.shapes import shapes
 from gradcheck.strategies.values import Regime, values
 from gradcheck.subject import Arrays, Subject
@@ -156,7 +158,7 @@ def check(layer: str, mode: str, case: Case) -> Report:
     primals = case.primals(np.dtype(MODES[mode]))
     build = narrowed(kind.build) if mode == "float32 only" else kind.build
     subject = replace(build(case.config, primals), laws=kind.laws(case.config))
-    told = json.dumps({"layer": layer, "mode": mode, **case_to_dict(case.id)}, ensure_ascii=False)
+    told = json.dumps({"layer": layer, "mode": mode, **to_plain(case.id)}, ensure_ascii=False)
     command = f"python benchmarks/false_alarms.py --case {shlex.quote(told)}"
     report = check_subject(subject, case.seed, Settings(), case.id)
     return Report(

@@ -32,16 +32,19 @@ def readers(folder: Path) -> dict[str, Callable[[bytes], object]]:
     import gradcheck.runs.worker_pool  # noqa: F401  # what a command imports later says so when it is instrumented
     from gradcheck.cli import run
     from gradcheck.kinds import find_kind
-    from gradcheck.records.report_json import case_from_dict, parse_json, report_from_json
+    from gradcheck.records.codec import from_plain
+    from gradcheck.records.json_text import parse_json
+    from gradcheck.records.run_record import CaseId
+    from gradcheck.reports.run_report import report_from_json
     from gradcheck.runs.journal import Journal
-    from gradcheck.runs.result import outcome_from_json, outcome_to_json
+    from gradcheck.runs.result import result_from_json, result_to_json
     from gradcheck.suites.kind import case_from_data
 
     def text(data: bytes) -> str:
         return data.decode("utf-8", "replace")
 
     def case(data: bytes) -> object:
-        read = case_from_dict(parse_json(text(data)))
+        read = from_plain(CaseId, parse_json(text(data)))
         return case_from_data(find_kind(read.kind or ""), read.config, read.regime or "", read.seed)
 
     def journal(data: bytes) -> None:
@@ -63,7 +66,7 @@ def readers(folder: Path) -> dict[str, Callable[[bytes], object]]:
     return {
         "report": lambda data: report_from_json(text(data)).to_json(),
         "case": case,
-        "outcome": lambda data: outcome_to_json(outcome_from_json(text(data))),
+        "outcome": lambda data: result_to_json(result_from_json(text(data))),
         "journal": journal,
         "command": command,
     }

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import click
 
-from gradcheck.records.report import SubjectReport
+from gradcheck.records.run_record import SubjectReport
 from gradcheck.runs import Options, run
 from gradcheck.runs.quota import Quota
 from gradcheck.runs.source import load_with_sources

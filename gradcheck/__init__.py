@@ -9,7 +9,8 @@ Errors::
 from gradcheck.adapters import adapt, from_reference
 from gradcheck.check import check, verify
 from gradcheck.numeric.plain import numeric_gradient
-from gradcheck.records.report import Failure, GradientError, Report, SubjectReport
+from gradcheck.records.run_record import Failure, SubjectReport
+from gradcheck.reports.run_report import GradientError, Report
 from gradcheck.subject import Law, Subject, Trait
 from gradcheck.suites.suite import Suite, suite
 from gradcheck.version import __version__ as __version__

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import gradcheck.runs
-from gradcheck.records.report import Report
+from gradcheck.reports.run_report import Report
 from gradcheck.runs import InterruptedRunError, Options, Progress, check_apart, explain_case, plan_of
 from gradcheck.runs.executor import ResultStore, TaskExecutor
 from gradcheck.runs.source import Source

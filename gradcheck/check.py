@@ -13,7 +13,7 @@ from gradcheck.adapters.reference import from_reference, random_params
 from gradcheck.checks.one_subject import check_subject
 from gradcheck.checks.stages import Settings
 from gradcheck.numeric.precision import DTYPES
-from gradcheck.records.report import GradientError, Report
+from gradcheck.reports.run_report import GradientError, Report
 from gradcheck.subject import Subject, require_reasons
 from gradcheck.suites.suite import Suite
 

@@ -19,10 +19,12 @@ from _gradcheck_pytest import RECORDS, SEED
 from gradcheck.check import check
 from gradcheck.checks.stages import GROUPS, Settings
 from gradcheck.messages import counted
-from gradcheck.records.report import VERDICTS, GradientError, Report, SubjectReport
-from gradcheck.records.report_json import SCHEMA, report_from_json
+from gradcheck.records.codec import to_plain
+from gradcheck.records.json_text import to_json
+from gradcheck.records.run_record import VERDICTS, RunHeader, SubjectReport
 from gradcheck.records.timing_record import Way
 from gradcheck.reports.junit import facts
+from gradcheck.reports.run_report import GradientError, Report, report_from_json
 from gradcheck.reports.text import WIDTH, failure_to_text, format_short, headline, notes_to_lines
 from gradcheck.runs import Options, run
 from gradcheck.subject import Subject
@@ -258,14 +260,10 @@ def record(item: pytest.Item, report: Report, together: str) -> None:
 
 def records_to_json(records: Sequence[Mapping[str, Any]], seed: int) -> str:
     """Return the JSON report of a run, whatever the order of its items."""
-    import json
-
-    from gradcheck.version import __version__
-
     subjects = [subject for each in sorted(records, key=lambda each: each["item"]) for subject in each["subjects"]]
     seeds = {each["seed"] for each in records}
-    data = {"schema": SCHEMA, "gradcheck": __version__, "seed": min(seeds, default=seed), "subjects": subjects}
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    data = {**to_plain(RunHeader()), "seed": min(seeds, default=seed), "subjects": subjects}
+    return to_json(data) + "\n"
 
 
 def records_to_html(records: Sequence[Mapping[str, Any]], seed: int) -> str:

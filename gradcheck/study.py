@@ -16,7 +16,8 @@ from gradcheck.messages import told
 from gradcheck.numeric.directions import signed_random
 from gradcheck.numeric.precision import PRECISIONS, Precision
 from gradcheck.numeric.space import Space, Vector, rms
-from gradcheck.records.study_record import SCHEMES, Curve, Dtype, Kinks, Prediction, Scheme, StudyReport, SubjectStudy
+from gradcheck.records.study_record import SCHEMES, Curve, Dtype, Kinks, Prediction, Scheme, SubjectStudy
+from gradcheck.reports.study_report import StudyReport
 from gradcheck.subject import Array, Deferred, Subject
 from gradcheck.suites.suite import Suite
 from gradcheck.timing.growth import power_law
@@ -88,7 +89,7 @@ def study_items(
         progress.begin(item.name, len(_DTYPES))
         studies.append(_study_item(item, options, progress))
         progress.step()
-    return StudyReport(options.seed, tuple(studies))
+    return StudyReport(seed=options.seed, subjects=tuple(studies))
 
 
 def _study_item(item: Suite | Subject | Deferred, options: StudyOptions, progress: Progress) -> SubjectStudy:
@@ -99,8 +100,18 @@ def _study_item(item: Suite | Subject | Deferred, options: StudyOptions, progres
         found = study(size.make(), options, progress)
     except Exception as error:
         why = str(error) if isinstance(error, SubjectRaisedError | FormError) else told(error)
-        nothing = Kinks((), (), ())
-        return SubjectStudy(item.name, kind, {}, 0, 0, "error", EPSILONS, (), nothing, (f"no study was made: {why}",))
+        return SubjectStudy(
+            name=item.name,
+            kind=kind,
+            config={},
+            entries=0,
+            sampled=0,
+            verdict="error",
+            epsilons=EPSILONS,
+            curves=(),
+            kinks=Kinks(shares=(), errors_with=(), errors_without=()),
+            notes=(f"no study was made: {why}",),
+        )
     return replace(found, name=item.name, kind=kind, config=size.config)
 
 
@@ -163,16 +174,16 @@ def study(subject: Subject, options: StudyOptions | None = None, progress: Progr
     notes = [*_article(curves, shape), *_of_kinks(kinks, chosen), *notes]
     config = {name: array.shape for name, array in subject.primals.items()}
     return SubjectStudy(
-        subject.name,
-        None,
-        config,
-        objective.space.size,
-        len(chosen),
-        verdict,
-        EPSILONS,
-        tuple(curves),
-        kinks,
-        tuple(notes),
+        name=subject.name,
+        kind=None,
+        config=config,
+        entries=objective.space.size,
+        sampled=len(chosen),
+        verdict=verdict,
+        epsilons=EPSILONS,
+        curves=tuple(curves),
+        kinks=kinks,
+        notes=tuple(notes),
     )
 
 
@@ -331,10 +342,11 @@ def _prediction(scheme: Scheme, shape: _Shape, rounding: float) -> Prediction:
         order, truncation, rounding = 1, shape.bend / 2 / shape.scale, math.sqrt(2) * rounding
     else:
         order, truncation, rounding = 2, shape.twist / 6 / shape.scale, rounding / math.sqrt(2)
+    predicted = Prediction(order=order, truncation=truncation, rounding=rounding, epsilon=None, error=None)
     if not truncation or not rounding:
-        return Prediction(order, truncation, rounding, None, None)
+        return predicted
     epsilon = float((rounding / (order * truncation)) ** (1 / (order + 1)))
-    return Prediction(order, truncation, rounding, epsilon, truncation * epsilon**order + rounding / epsilon)
+    return replace(predicted, epsilon=epsilon, error=predicted.at(epsilon))
 
 
 def _curve(dtype: Dtype, scheme: Scheme, errors: Array, predicted: Prediction) -> Curve:
@@ -342,14 +354,14 @@ def _curve(dtype: Dtype, scheme: Scheme, errors: Array, predicted: Prediction) -
     best = int(np.nanargmin(sizes)) if not np.isnan(sizes).all() else 0
     wide, fine = slice(None, best), slice(best + 1, None)
     return Curve(
-        dtype,
-        scheme,
-        tuple(sizes.tolist()),
-        EPSILONS[best],
-        float(sizes[best]),
-        predicted,
-        _slope(EPSILONS[wide], sizes[wide], sizes[best]),
-        _slope(EPSILONS[fine], sizes[fine], sizes[best]),
+        dtype=dtype,
+        scheme=scheme,
+        errors=tuple(sizes.tolist()),
+        best_epsilon=EPSILONS[best],
+        best_error=float(sizes[best]),
+        predicted=predicted,
+        truncation_slope=_slope(EPSILONS[wide], sizes[wide], sizes[best]),
+        rounding_slope=_slope(EPSILONS[fine], sizes[fine], sizes[best]),
     )
 
 
@@ -369,7 +381,7 @@ def _kinks(shape: _Shape, central: Vector | None) -> Kinks:
         for entries, told_to in ((within, errors_with), (~within, errors_without)):
             known = central is not None and entries.any()
             told_to.append(rms(central[k][entries]) / shape.scale if central is not None and known else None)
-    return Kinks(tuple(shares), tuple(errors_with), tuple(errors_without))
+    return Kinks(shares=tuple(shares), errors_with=tuple(errors_with), errors_without=tuple(errors_without))
 
 
 # In words

@@ -38,7 +38,12 @@ def test_traits_are_checked():
     with pytest.raises(ValueError, match="did you mean 'batch-separable'"):
         Trait("batch-seperable")
     with pytest.raises(ValueError, match="names primal 'X', which is none of"):
-        Subject("layer", {"x": np.ones(2)}, tanh, traits=frozenset({Trait("batch-separable", ("X",))}))
+        Subject(
+            "layer",
+            {"x": np.ones(2)},
+            tanh,
+            traits=frozenset({Trait("batch-separable", ("gradcheck.records.run_record",))}),
+        )
 
 
 def test_a_subject_does_not_change():

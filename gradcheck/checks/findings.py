@@ -18,7 +18,7 @@ from gradcheck.checks.picture import take_picture
 from gradcheck.checks.second_point import SecondPoint
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.space import Space
-from gradcheck.records.report import CaseId, Failure
+from gradcheck.records.run_record import CaseId, Failure
 from gradcheck.subject import Trait
 
 

@@ -12,7 +12,7 @@ from gradcheck.checks.evidence import GradientEvidence
 from gradcheck.checks.findings import answer_failure, evidence_notes
 from gradcheck.checks.probe import Probe
 from gradcheck.checks.stages import BESIDE, Known, Settings, require_known, stages
-from gradcheck.records.report import CaseId, Failure, SubjectReport, Verdict
+from gradcheck.records.run_record import CaseId, Failure, SubjectReport, Verdict
 from gradcheck.subject import Subject
 
 

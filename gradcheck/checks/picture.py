@@ -13,7 +13,7 @@ from gradcheck.checks.localize import WrongGradient
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.entries import entry_gradient
 from gradcheck.numeric.space import Vector
-from gradcheck.records.report import GradientPicture
+from gradcheck.records.run_record import GradientPicture
 
 #: So many rows and columns are shown at most of a gradient that was compared entry by entry,
 _SIDE = 32
@@ -41,14 +41,14 @@ def take_picture(setting: Setting, wrong: WrongGradient) -> GradientPicture | No
     position = part.start + int(np.ravel_multi_index(index, part.shape))
     steps, differences = _over_steps(setting, comparison.cotangent, position)
     return GradientPicture(
-        part.shape,
-        axes,
-        tuple(along[0] for along in window),
-        _table(shown.analytic, rows),
-        _table(shown.numeric, rows),
-        _table(shown.bar, rows),
-        steps,
-        differences,
+        shape=part.shape,
+        axes=axes,
+        corner=tuple(along[0] for along in window),
+        analytic=_table(shown.analytic, rows),
+        numeric=_table(shown.numeric, rows),
+        error_bar=_table(shown.bar, rows),
+        steps=steps,
+        differences=differences,
     )
 
 

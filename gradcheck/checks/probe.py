@@ -24,7 +24,7 @@ from gradcheck.checks.answers import (
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, coarsest
 from gradcheck.numeric.space import Space, Vector
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 from gradcheck.subject import Array, Subject, Trait
 
 #: With this the global generators are seeded before each forward of a subject that draws from them.

@@ -32,7 +32,7 @@ from gradcheck.checks.second_point import check_second_point
 from gradcheck.checks.setting import Setting
 from gradcheck.messages import did_you_mean
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.records.report import CaseId, Failure
+from gradcheck.records.run_record import CaseId, Failure
 from gradcheck.subject import Law, Subject
 
 #: Stages beside the contracts that can be switched off.

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.records.report import Verdict
+from gradcheck.records.run_record import Verdict
 
 COLOURS: Mapping[Verdict, str] = {
     "passed": "green",

@@ -12,8 +12,9 @@ from gradcheck.cli.console import new_console, new_table, show_plain
 from gradcheck.cli.exit_status import PASSED
 from gradcheck.cli.options import Command
 from gradcheck.messages import counted
-from gradcheck.records.report import Report, SubjectReport
-from gradcheck.records.report_json import parse_json, report_from_json
+from gradcheck.records.json_text import parse_json
+from gradcheck.records.run_record import SubjectReport
+from gradcheck.reports.run_report import Report, report_from_json
 from gradcheck.reports.text import printable
 from gradcheck.version import __version__
 

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from gradcheck.records.report import SubjectReport
+from gradcheck.records.run_record import SubjectReport
 from gradcheck.reports.text import printable
 
 

@@ -14,9 +14,11 @@ from gradcheck.cli.executors import ExecutorOptions, isolation_options
 from gradcheck.cli.exit_status import NOT_PASSED, PASSED, misuse
 from gradcheck.cli.items import load_all
 from gradcheck.cli.options import Command, dtype_option, exhaustive_option
-from gradcheck.records.report import CaseId, Report
-from gradcheck.records.report_json import case_from_dict, parse_json
+from gradcheck.records.codec import from_plain
+from gradcheck.records.json_text import parse_json
+from gradcheck.records.run_record import CaseId
 from gradcheck.reports.planes import planes_to_lines
+from gradcheck.reports.run_report import Report
 from gradcheck.reports.text import WIDTH, checks_to_lines, report_to_text
 from gradcheck.runs import Options, check_apart, explain_case
 from gradcheck.runs.check_case import check_case
@@ -64,7 +66,7 @@ def _read_case(text: str) -> CaseId:
             raise click.UsageError(
                 f"expected one case in {source}, got a whole report; give one failure of it, subjects[i].failures[j]"
             )
-        return case_from_dict(data)
+        return from_plain(CaseId, data)
     except ValueError as error:
         raise click.UsageError(f"{source}: {error}") from None
 

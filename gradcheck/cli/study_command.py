@@ -14,7 +14,8 @@ from gradcheck.cli.exit_status import NOT_PASSED, PASSED, misuse
 from gradcheck.cli.items import load_all
 from gradcheck.cli.options import Command, count, html_option, output_file, require_different, seed_option
 from gradcheck.cli.progress_bar import ProgressBar
-from gradcheck.records.study_record import Dtype, Scheme, StudyReport, SubjectStudy
+from gradcheck.records.study_record import Dtype, Scheme, SubjectStudy
+from gradcheck.reports.study_report import StudyReport
 from gradcheck.reports.text import format_config, printable
 from gradcheck.study import StudyOptions, study_items
 

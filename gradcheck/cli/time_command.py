@@ -20,8 +20,9 @@ from gradcheck.cli.items import load_all
 from gradcheck.cli.options import Command, count, html_option, output_file, positive, require_different, seed_option
 from gradcheck.cli.progress_bar import ProgressBar
 from gradcheck.messages import counted
-from gradcheck.records.timing_record import Measurement, SubjectTiming, Timing, TimingReport
+from gradcheck.records.timing_record import Measurement, SubjectTiming, Timing
 from gradcheck.reports.text import printable
+from gradcheck.reports.timing_report import TimingReport
 from gradcheck.reports.timing_text import (
     WAY_TITLES,
     claim,

@@ -29,8 +29,9 @@ from gradcheck.cli.options import (
     whole,
 )
 from gradcheck.cli.progress_bar import ProgressBar
-from gradcheck.records.report import Report, SubjectReport
+from gradcheck.records.run_record import SubjectReport
 from gradcheck.reports.junit import report_to_junit
+from gradcheck.reports.run_report import Report
 from gradcheck.reports.text import (
     WIDTH,
     format_seconds,

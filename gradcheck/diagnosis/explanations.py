@@ -17,7 +17,7 @@ from gradcheck.diagnosis.families.factors import combinations
 from gradcheck.diagnosis.hypothesis import Hypothesis, by_axis, catalogue
 from gradcheck.diagnosis.observation import Draw, Observation, observe
 from gradcheck.mutants.mutant import Mutant
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 
 #: Looking for causes ends after so many seconds, or so many answers.
 SECONDS = 3.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gradcheck.diagnosis.explanations import Diagnosis
-from gradcheck.records.report import Failure
+from gradcheck.records.run_record import Failure
 
 #: Checks that find a wrong value; every other check names the cause itself.
 VALUES = ("gradient", "kink", "linear", "second-point", "finite", "shape")

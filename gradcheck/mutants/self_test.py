@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -14,8 +13,9 @@ from gradcheck.mutants.call_mutants import CALL_MUTANTS, CallMutant
 from gradcheck.mutants.generic import GENERIC
 from gradcheck.mutants.mutant import Mutant, Question, copied, mapped, planted
 from gradcheck.numeric.plain import numeric_gradient
-from gradcheck.records.report import CaseId
-from gradcheck.records.report_json import case_to_dict
+from gradcheck.records.codec import to_plain
+from gradcheck.records.json_text import to_json
+from gradcheck.records.run_record import CaseId
 from gradcheck.runs.check_case import check_case
 from gradcheck.subject import Arrays, Subject
 from gradcheck.suites.cases import corner_cases, draw_cases
@@ -121,25 +121,15 @@ def proofs_to_json(proofs: Sequence[KindProof]) -> str:
             **{outcome: proof.count(outcome) for outcome in OUTCOMES},
             "baseline": None if proof.rejected is None else proof.caught_by_baseline,
             "rejected_by_baseline": proof.rejected,
-            "plantings": [_result_to_dict(result) for result in proof.results],
+            "plantings": [_without_kind(to_plain(result)) for result in proof.results],
         }
         for proof in proofs
     ]
-    return json.dumps({"self_test": 1, "kinds": kinds}, indent=2, ensure_ascii=False)
+    return to_json({"self_test": 1, "kinds": kinds})
 
 
-def _result_to_dict(result: MutantResult) -> dict[str, Any]:
-    return {
-        "slug": result.slug,
-        "sentence": result.sentence,
-        "primal": result.primal,
-        "outcome": result.outcome,
-        "argument": result.argument,
-        "checks": list(result.checks),
-        "case": None if result.case is None else case_to_dict(result.case),
-        "tried": result.tried,
-        "by_baseline": result.by_baseline,
-    }
+def _without_kind(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "kind"}
 
 
 class _Seed:

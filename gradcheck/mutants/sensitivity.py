@@ -14,7 +14,7 @@ from gradcheck.checks.stages import BESIDE, Settings
 from gradcheck.mutants.call_mutants import CORE_CALL_MUTANTS, CallMutant
 from gradcheck.mutants.generic import CORE_MUTANTS
 from gradcheck.mutants.mutant import Buffers, Mutant, copied, mapped, planted
-from gradcheck.records.report import SubjectReport
+from gradcheck.records.run_record import SubjectReport
 from gradcheck.subject import Arrays, Subject
 
 #: Of a subject with more primals so many, spread evenly, have their gradients spoiled.

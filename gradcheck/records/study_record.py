@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
-from gradcheck.records.plain import from_plain, to_json, to_plain
-from gradcheck.records.report import Verdict
+from gradcheck.records.document import Document
+from gradcheck.records.field_types import Count, Expected, SchemaOne
+from gradcheck.records.run_record import Verdict
+from gradcheck.version import __version__
 
 Scheme: TypeAlias = Literal["one-sided", "central"]
 Dtype: TypeAlias = Literal["float64", "float32", "float16"]
 
-SCHEMES: tuple[Scheme, ...] = ("one-sided", "central")
-STUDY = 1
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """What theory says of a difference: an error of ``truncation·ε^order + rounding/ε``.
 
@@ -32,7 +33,7 @@ class Prediction:
         The sum there.
     """
 
-    order: int
+    order: Annotated[int, Expected("1 or 2", 1, 2)]
     truncation: float
     rounding: float
     epsilon: float | None
@@ -43,7 +44,7 @@ class Prediction:
         return self.truncation * epsilon**self.order + self.rounding / epsilon
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Curve:
     """The error of one difference in one precision over ε.
 
@@ -74,7 +75,7 @@ class Curve:
     rounding_slope: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kinks:
     """How many of the sampled entries have a kink within ε of the point, and what that does to central differences.
 
@@ -92,7 +93,7 @@ class Kinks:
     errors_without: tuple[float | None, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubjectStudy:
     """The ε-study of one subject.
 
@@ -117,8 +118,8 @@ class SubjectStudy:
     name: str
     kind: str | None
     config: Mapping[str, Any]
-    entries: int
-    sampled: int
+    entries: Count
+    sampled: Count
     verdict: Verdict
     epsilons: tuple[float, ...]
     curves: tuple[Curve, ...]
@@ -130,38 +131,35 @@ class SubjectStudy:
         return next((curve for curve in self.curves if (curve.dtype, curve.scheme) == (dtype, scheme)), None)
 
 
-@dataclass(frozen=True)
-class StudyReport:
-    """The result of ``gradcheck study``: one `SubjectStudy` per subject."""
+@dataclass(frozen=True, kw_only=True)
+class StudyHeader:
+    """What the file of a study begins with.
 
-    seed: int
+    Attributes
+    ----------
+    study : int
+        The schema.
+    gradcheck : str
+        Version of gradcheck that wrote the file.
+    """
+
+    study: SchemaOne = 1
+    gradcheck: str = __version__
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord(Document):
+    """The result of ``gradcheck study``.
+
+    Attributes
+    ----------
+    seed : int
+        All random values follow from it.
+    subjects : tuple of SubjectStudy
+        One for each subject that was studied.
+    """
+
+    header: ClassVar = StudyHeader
+
+    seed: Count
     subjects: tuple[SubjectStudy, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, in the schema of ``gradcheck/reports/study_schema.json``."""
-        from gradcheck.version import __version__
-
-        return {"study": STUDY, "gradcheck": __version__, **to_plain(self)}
-
-    def to_json(self) -> str:
-        """Return the report as JSON text."""
-        return to_json(self.to_dict())
-
-    def to_html(self) -> str:
-        """Return the report as one HTML page, which takes the packages of the extra ``report``."""
-        from gradcheck.reports.html.study_page import study_to_html
-
-        return study_to_html(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> StudyReport:
-        """Return the report that plain data hold.
-
-        Raises
-        ------
-        ValueError
-            If they are not of schema 1; the message names the path, what was expected there and what came.
-        """
-        if data.get("study") != STUDY:
-            raise ValueError(f"expected $.study to be {STUDY}, got {data.get('study')!r}")
-        return from_plain(cls, {name: value for name, value in data.items() if name not in ("study", "gradcheck")})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
-from gradcheck.records.plain import from_plain, to_json, to_plain
-from gradcheck.records.report import Evaluations
+from gradcheck.records.document import Document
+from gradcheck.records.field_types import Count, Duration, Expected, Positive, SchemaOne
+from gradcheck.records.run_record import Evaluations
 
 #: What is timed: the forward alone; the forward and its pullback; the ε-difference, two evaluations for each entry; the
 #: projected check of the whole gradient.
@@ -15,12 +16,11 @@ Way: TypeAlias = Literal["forward", "analytic", "numeric", "projected"]
 #: What grows: seconds, calls of the forward, or seconds as a multiple of the forward at the same size.
 Quantity: TypeAlias = Literal["seconds", "evaluations", "relative"]
 
-WAYS: tuple[Way, ...] = ("forward", "analytic", "numeric", "projected")
-QUANTITIES: tuple[Quantity, ...] = ("seconds", "evaluations", "relative")
-TIMING = 1
+WAYS: tuple[Way, ...] = get_args(Way)
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """Where times were taken.
 
@@ -45,18 +45,19 @@ class Environment:
     blas: str
     platform: str
     processor: str
-    cores: int
-    threads: int | None
+    cores: Positive
+    threads: Positive | None
     threads_known_from: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timing:
     """What one way to a gradient costs at one size.
 
     Attributes
     ----------
     way : {"forward", "analytic", "numeric", "projected"}
+        The forward alone; forward and pullback; the ε-difference, two forwards for each entry; the projected check.
     seconds : float
         Median of the rounds, or, where `computed`, evaluations × the forward's `seconds`.
     spread : float
@@ -74,13 +75,13 @@ class Timing:
     way: Way
     seconds: float
     spread: float
-    rounds: int
+    rounds: Count
     evaluations: Evaluations
     computed: bool
     ratio: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """All ways at one size.
 
@@ -97,8 +98,8 @@ class Measurement:
     """
 
     config: Mapping[str, Any]
-    entries: int
-    outputs: int
+    entries: Positive
+    outputs: Count
     timings: tuple[Timing, ...]
 
     def timing(self, way: Way) -> Timing:
@@ -106,7 +107,7 @@ class Measurement:
         return next(timing for timing in self.timings if timing.way == way)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GrowthFit:
     """The exponent p in ``cost ∝ entries^p``: a straight line through the logarithms, by least squares.
 
@@ -129,11 +130,11 @@ class GrowthFit:
     exponent: float
     low: float | None
     high: float | None
-    sizes: int
-    computed: int
+    sizes: Annotated[int, Expected("a whole number from 2", 2)]
+    computed: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubjectTiming:
     """What the ways to the gradient of one subject cost, over a range of sizes.
 
@@ -160,50 +161,41 @@ class SubjectTiming:
         return next((fit for fit in self.growth if (fit.way, fit.quantity) == (way, quantity)), None)
 
 
-@dataclass(frozen=True)
-class TimingReport:
-    """The result of ``gradcheck time``: one `SubjectTiming` per subject.
+@dataclass(frozen=True, kw_only=True)
+class TimingHeader:
+    """What the file of a timing begins with.
+
+    Attributes
+    ----------
+    timing : int
+        The schema.
+    """
+
+    timing: SchemaOne = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingRecord(Document):
+    """The result of ``gradcheck time``.
 
     Attributes
     ----------
     seed : int
+        All random values follow from it.
     budget : float
         Seconds that the run was given.
     rounds : int
         Interleaved rounds at each size.
     environment : Environment
+        Where times were taken.
     subjects : tuple of SubjectTiming
+        One for each subject that was timed.
     """
 
-    seed: int
-    budget: float
-    rounds: int
+    header: ClassVar = TimingHeader
+
+    seed: Count
+    budget: Duration
+    rounds: Positive
     environment: Environment
     subjects: tuple[SubjectTiming, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, in the schema of ``gradcheck/reports/timing_schema.json``."""
-        return {"timing": TIMING, **to_plain(self)}
-
-    def to_json(self) -> str:
-        """Return the report as JSON text."""
-        return to_json(self.to_dict())
-
-    def to_html(self) -> str:
-        """Return the report as one HTML page, which takes the packages of the extra ``report``."""
-        from gradcheck.reports.html.timing_page import timing_to_html
-
-        return timing_to_html(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> TimingReport:
-        """Return the report that plain data hold.
-
-        Raises
-        ------
-        ValueError
-            If they are not of schema 1; the message names the path, what was expected there and what came.
-        """
-        if data.get("timing") != TIMING:
-            raise ValueError(f"expected $.timing to be {TIMING}, got {data.get('timing')!r}")
-        return from_plain(cls, {name: value for name, value in data.items() if name != "timing"})

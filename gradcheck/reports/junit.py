@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from gradcheck.records.report import Report, SubjectReport
+from gradcheck.records.run_record import RunRecord, SubjectReport
 from gradcheck.reports.text import headline, subject_to_text
 
 # Everything that is no Char of XML 1.0 (fifth edition, section 2.2); escaping does not make it one.
@@ -13,7 +13,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def report_to_junit(report: Report) -> str:
+def report_to_junit(report: RunRecord) -> str:
     """Return a report as the text of a JUnit XML file, to be written as UTF-8.
 
     A subject that failed or stayed inconclusive is a failure, one that could not be run an error.

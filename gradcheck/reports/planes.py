@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gradcheck.records.report import Failure, GradientPicture
+from gradcheck.records.run_record import Failure, GradientPicture
 from gradcheck.reports.text import WIDTH, format_short, printable
 
 #: So many rows are shown at most.

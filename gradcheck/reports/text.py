@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.messages import counted
-from gradcheck.records.report import VERDICTS, CaseId, Failure, Report, SubjectReport
+from gradcheck.records.run_record import VERDICTS, CaseId, Failure, RunRecord, SubjectReport
 
 WIDTH = 110
 _LABEL = 11
@@ -20,12 +20,12 @@ _SHOWN_ITEMS = 8
 _SHOWN_CHARACTERS = 60
 
 
-def report_to_text(report: Report, width: int = WIDTH) -> str:
+def report_to_text(report: RunRecord, width: int = WIDTH) -> str:
     """Return a report as plain text without colours.
 
     Parameters
     ----------
-    report : Report
+    report : RunRecord
     width : int
         Columns at which lines are broken. What reproduces a failure is never broken: a broken command does not run.
     """
@@ -108,12 +108,12 @@ def failure_to_text(name: str, failure: Failure, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
-def summary(report: Report) -> str:
+def summary(report: RunRecord) -> str:
     """Return what came out of a whole run, in one line.
 
     Examples
     --------
-    >>> summary(Report(0, (SubjectReport("relu", cases=1200, seconds=1.5), SubjectReport("conv2d", cases=34))))
+    >>> summary(RunRecord(0, (SubjectReport("relu", cases=1200, seconds=1.5), SubjectReport("conv2d", cases=34))))
     '2 subjects: 2 passed · 1,234 cases · 1.5 s'
     """
     verdicts = Counter(subject.verdict for subject in report.subjects)
@@ -154,7 +154,9 @@ def format_pair(analytic: float, numeric: float) -> tuple[str, str]:
     ('2.500e-9', '0')
     """
     largest = max(abs(analytic), abs(numeric))
-    if not (math.isfinite(analytic) and math.isfinite(numeric)) or largest == 0:
+    if largest == 0:
+        return "0", "0"  # -0.0 is no other number
+    if not (math.isfinite(analytic) and math.isfinite(numeric)):
         return _general(analytic), _general(numeric)
     top = _magnitude(largest)
     difference = min(abs(analytic - numeric), largest)  # where the difference overflows, the values show it anyway

@@ -42,12 +42,10 @@ def format_fit(fit: GrowthFit | None) -> str:
 
     Examples
     --------
-    >>> format_fit(GrowthFit("numeric", "seconds", 1.514, 1.4, 1.63, 6, 0))
-    '1.51 (1.40 … 1.63)'
-    >>> format_fit(GrowthFit("numeric", "seconds", 1.514, None, None, 2, 0))
-    '1.51'
-    >>> format_fit(GrowthFit("numeric", "seconds", 1.514, 1.4, 1.63, 6, 6))
-    '≈ 1.51 (1.40 … 1.63)'
+    >>> from dataclasses import replace
+    >>> fit = GrowthFit(way="numeric", quantity="seconds", exponent=1.514, low=1.4, high=1.63, sizes=6, computed=0)
+    >>> format_fit(fit), format_fit(replace(fit, low=None, high=None)), format_fit(replace(fit, computed=6))
+    ('1.51 (1.40 … 1.63)', '1.51', '≈ 1.51 (1.40 … 1.63)')
     """
     if fit is None:
         return ""

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.diagnosis.explanations import Diagnosis, diagnose
 from gradcheck.diagnosis.words import explained, is_about_values
-from gradcheck.records.report import Evaluations, SubjectReport
+from gradcheck.records.run_record import Evaluations, SubjectReport
 from gradcheck.runs.further_cases import case_draws, neighbours, subject_draws, with_other_seeds
 from gradcheck.runs.plan import Options
 from gradcheck.subject import Subject

@@ -9,7 +9,7 @@ import numpy as np
 from gradcheck.checks.one_subject import check_subject
 from gradcheck.checks.stages import Settings
 from gradcheck.messages import told
-from gradcheck.records.report import CaseId, Failure, SubjectReport
+from gradcheck.records.run_record import CaseId, Failure, SubjectReport
 from gradcheck.runs.commands import reproduce_command
 from gradcheck.runs.result import Result
 from gradcheck.runs.side_effects import kept_warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
-from gradcheck.records.report_json import case_to_dict
+from gradcheck.records.codec import to_plain
 from gradcheck.runs.plan import Options
 from gradcheck.suites.suite import AnyCase, DrawnCase, Suite
 
@@ -17,7 +17,7 @@ def reproduce_command(suite: Suite, case: AnyCase, dtype: str | None = None) -> 
     """
     if isinstance(case, DrawnCase):
         return ""
-    data = case_to_dict(case.id)
+    data = to_plain(case.id)
     if suite.origin is None:
         given = f", dtype={dtype!r}" if dtype else ""
         described = f"{data['config']}, {case.regime!r}, {case.seed}"

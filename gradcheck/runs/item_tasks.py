@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from gradcheck.checks.stages import Settings
-from gradcheck.records.report import CaseId, SubjectReport
+from gradcheck.records.run_record import CaseId, SubjectReport
 from gradcheck.runs.commands import reproduce_command, rerun_command
 from gradcheck.runs.executor import NoStore, ResultStore, TaskExecutor, run_in_order
 from gradcheck.runs.plan import Options

@@ -13,14 +13,18 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from gradcheck.records.report_json import case_to_dict, parse_json, read_count, read_fields, read_text
-from gradcheck.runs.result import Result, result_from_dict, result_to_dict
+from gradcheck.records.codec import from_plain, to_plain
+from gradcheck.records.field_types import Count
+from gradcheck.records.json_text import parse_json
+from gradcheck.runs.result import Result
 from gradcheck.runs.task import Task
+from gradcheck.version import __version__
 
 #: The form of the file.
 _FORM = 1
@@ -30,6 +34,25 @@ _SYNC = 1.0
 
 class JournalError(ValueError):
     """A file cannot be resumed; the text is one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """The first line."""
+
+    gradcheck: str = __version__
+    journal: Count = _FORM
+    plan: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """Each further line."""
+
+    item: Count
+    task: Count
+    case: str
+    outcome: Result
 
 
 class Journal:
@@ -108,17 +131,17 @@ class Journal:
         """Return a stored result."""
         begin, _ = self._places[task.item, task.number]
         self._file.seek(begin)
-        return result_from_dict(json.loads(self._file_line())["outcome"])
+        return from_plain(_Line, json.loads(self._file_line())).outcome
 
     def add(self, task: Task, result: Result) -> None:
         """Append a result."""
         begin = self._file.seek(0, os.SEEK_END)
-        case = fingerprint(task)
-        self._write({"item": task.item, "task": task.number, "case": case, "outcome": result_to_dict(result)})
-        self._places[task.item, task.number] = (begin, case)
+        line = _Line(item=task.item, task=task.number, case=fingerprint(task), outcome=result)
+        self._write(line)
+        self._places[task.item, task.number] = (begin, line.case)
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        data = json.dumps(line, allow_nan=False).encode() + b"\n"
+    def _write(self, line: _Header | _Line) -> None:
+        data = _line_of(line)
         while data:  # an unbuffered file may take less than all
             data = data[self._file.write(data) :]
         if time.monotonic() - self._synced > _SYNC:
@@ -143,13 +166,11 @@ class Journal:
             ) from None
 
     def _read_all(self) -> None:
-        from gradcheck.version import __version__
-
-        header = {"gradcheck": __version__, "journal": _FORM, "plan": self._plan}
+        header = _Header(plan=self._plan)
         self._file.seek(0)
         with open(os.dup(self._file.fileno()), "rb") as reader:  # noqa: PTH123
             first = reader.readline()
-            if not first.endswith(b"\n") and (json.dumps(header).encode() + b"\n").startswith(first):
+            if not first.endswith(b"\n") and _line_of(header).startswith(first):
                 self._file.truncate(0)  # a new file, or one whose first line was not finished
                 self._write(header)
                 return
@@ -164,18 +185,16 @@ class Journal:
                 end += len(line)
 
     def _require_plan(self, line: bytes) -> None:
-        from gradcheck.version import __version__
-
         try:
-            header = read_fields(_parsed(line), "$", {"gradcheck": read_text, "journal": read_count, "plan": _mapping})
+            header = from_plain(_Header, _parsed(line))
         except ValueError as error:
             raise JournalError(f"{self._path}: expected the file of a run with --resume: line 1: {error}") from None
-        if (header["gradcheck"], header["journal"]) != (__version__, _FORM):
+        if (header.gradcheck, header.journal) != (__version__, _FORM):
             raise JournalError(
-                f"{self._path}: expected a file of gradcheck {__version__}, got one of {header['gradcheck']}; "
+                f"{self._path}: expected a file of gradcheck {__version__}, got one of {header.gradcheck}; "
                 f"name another file to begin anew"
             )
-        theirs = header["plan"]
+        theirs = header.plan
         for name in (*self._plan, *theirs):
             if theirs.get(name) != self._plan.get(name):
                 came, expected = (_shown(plan.get(name)) for plan in (theirs, self._plan))
@@ -186,20 +205,18 @@ class Journal:
 
     def _read_line(self, line: bytes, number: int, begin: int) -> None:
         try:
-            fields = read_fields(
-                _parsed(line), "$", {"item": read_count, "task": read_count, "case": read_text, "outcome": _result}
-            )
+            found = from_plain(_Line, _parsed(line))
         except ValueError as error:
             raise JournalError(f"{self._path}: line {number}: {error}") from None
-        key = fields["item"], fields["task"]
+        key = found.item, found.task
         if key in self._places:
             raise JournalError(f"{self._path}: line {number}: expected each case once, got {key} again")
-        self._places[key] = (begin, fields["case"])
+        self._places[key] = (begin, found.case)
 
 
 def fingerprint(task: Task) -> str:
     """Return a few letters that tell a case from every other."""
-    told = hashlib.sha256(json.dumps(case_to_dict(task.case), sort_keys=True).encode())
+    told = hashlib.sha256(json.dumps(to_plain(task.case), sort_keys=True).encode())
     if isinstance(task.drawn, Mapping):
         for name, array in task.drawn.items():
             told.update(f"{name} {np.asarray(array).dtype}".encode())
@@ -207,21 +224,15 @@ def fingerprint(task: Task) -> str:
     return told.hexdigest()[:16]
 
 
+def _line_of(record: _Header | _Line) -> bytes:
+    return json.dumps(to_plain(record), allow_nan=False).encode() + b"\n"
+
+
 def _parsed(line: bytes) -> Any:
     try:
         return parse_json(line.decode("utf-8"))
     except UnicodeDecodeError:
         raise ValueError("expected JSON, got bytes that are not UTF-8") from None
-
-
-def _result(value: object, path: str) -> Result:
-    return result_from_dict(value, path)
-
-
-def _mapping(value: object, path: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"expected {path} to be an object, got {type(value).__name__}")
-    return value
 
 
 def _shown(value: object) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gradcheck.records.report import Report, SubjectReport
+from gradcheck.records.run_record import SubjectReport
+from gradcheck.reports.run_report import Report
 
 
 class Progress(Protocol):

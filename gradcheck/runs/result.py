@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
 
-from gradcheck.records.report import CaseId, Failure, SubjectReport
-from gradcheck.records.report_json import parse_json, read_fields, subject_from_dict, subject_to_dict
-from gradcheck.records.report_json import read_count as count
-from gradcheck.records.report_json import read_flag as flag
-from gradcheck.records.report_json import read_texts as texts
+from gradcheck.records.codec import from_plain, to_plain
+from gradcheck.records.field_types import Count
+from gradcheck.records.json_text import parse_json
+from gradcheck.records.run_record import CaseId, Failure, SubjectReport
 
 #: Longer sentences are cut where cases are run apart.
 _LONGEST = 2000
@@ -43,8 +41,8 @@ class Result:
     names: frozenset[str] = frozenset()
     met: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
-    printed: int = 0
-    threads: int = 0
+    printed: Count = 0
+    threads: Count = 0
     lost: bool = False
 
 
@@ -76,46 +74,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
-def result_to_dict(result: Result) -> dict[str, Any]:
-    """Return a result as plain data."""
-    return {
-        "report": subject_to_dict(result.report),
-        "names": sorted(result.names),
-        "met": sorted(result.met),
-        "warnings": list(result.warnings),
-        "printed": result.printed,
-        "threads": result.threads,
-        "lost": result.lost,
-    }
-
-
-def result_from_dict(value: object, path: str = "$") -> Result:
-    """Return the result that plain data describe.
-
-    Raises
-    ------
-    ValueError
-        If a field is missing, unknown or of the wrong type; the message names its path.
-    """
-    fields = read_fields(
-        value,
-        path,
-        {
-            "report": subject_from_dict,
-            "names": lambda names, place: frozenset(texts(names, place)),
-            "met": lambda names, place: frozenset(texts(names, place)),
-            "warnings": texts,
-            "printed": count,
-            "threads": count,
-            "lost": flag,
-        },
-    )
-    return Result(**fields)
-
-
 def result_to_json(result: Result) -> str:
     """Return a result as one line of JSON."""
-    return json.dumps(result_to_dict(result), allow_nan=False)
+    return json.dumps(to_plain(result), allow_nan=False)
 
 
 def result_from_json(text: str) -> Result:
@@ -126,4 +87,4 @@ def result_from_json(text: str) -> Result:
     ValueError
         If it holds none.
     """
-    return result_from_dict(parse_json(text))
+    return from_plain(Result, parse_json(text))

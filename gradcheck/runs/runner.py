@@ -8,7 +8,8 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from gradcheck.mutants.sensitivity import with_core_mutants
-from gradcheck.records.report import Report, SubjectReport
+from gradcheck.records.run_record import SubjectReport
+from gradcheck.reports.run_report import Report
 from gradcheck.runs.check_case import made_subject
 from gradcheck.runs.executor import InProcess, NoStore, ResultStore, TaskExecutor
 from gradcheck.runs.futures import FuturesExecutor

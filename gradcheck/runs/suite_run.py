@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradcheck.mutants.sensitivity import with_core_mutants
-from gradcheck.records.report import Failure, SubjectReport
+from gradcheck.records.run_record import Failure, SubjectReport
 from gradcheck.runs.commands import rerun_command
 from gradcheck.runs.item_tasks import ItemTasks
 from gradcheck.runs.plan import PlannedCase, planned_cases

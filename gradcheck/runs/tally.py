@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gradcheck.messages import counted
-from gradcheck.records.report import VERDICTS, Evaluations, Failure, SubjectReport, Verdict
+from gradcheck.records.run_record import VERDICTS, Evaluations, Failure, SubjectReport, Verdict
 from gradcheck.runs.result import Result
 from gradcheck.runs.side_effects import SideEffects
 from gradcheck.suites.suite import AnyCase, Suite

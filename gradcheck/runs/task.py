@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gradcheck.checks.stages import Settings
-from gradcheck.records.report import CaseId
+from gradcheck.records.run_record import CaseId
 from gradcheck.runs.causes import explain_case, explain_subject
 from gradcheck.runs.check_case import broken, case_result, conditions_met, made_subject, subject_result
 from gradcheck.runs.plan import Options

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 import numpy as np
 
 from gradcheck.mutants.mutant import Mutant
-from gradcheck.records.report import CaseId
+from gradcheck.records.run_record import CaseId
 from gradcheck.strategies.values import REGIMES, Regime
 from gradcheck.subject import Array, Arrays, Law
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck.adapters import adapt
 from gradcheck.messages import location, told
-from gradcheck.records.report import CaseId
+from gradcheck.records.run_record import CaseId
 from gradcheck.subject import Array, Arrays, Subject, Trait, require_reasons
 from gradcheck.suites.kind import Case, Kind, case_from_data
 from gradcheck.suites.limits import Limits, Predicate, parse_limits

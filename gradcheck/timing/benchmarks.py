@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 from gradcheck.records.timing_record import Way
 from gradcheck.reports.text import format_config
 from gradcheck.timing.measure import Ways

@@ -14,7 +14,7 @@ from gradcheck.checks.stages import Settings
 from gradcheck.messages import told
 from gradcheck.numeric.plain import numeric_gradient
 from gradcheck.numeric.precision import precision_of
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 from gradcheck.records.timing_record import (
     QUANTITIES,
     WAYS,
@@ -23,9 +23,9 @@ from gradcheck.records.timing_record import (
     Quantity,
     SubjectTiming,
     Timing,
-    TimingReport,
     Way,
 )
+from gradcheck.reports.timing_report import TimingReport
 from gradcheck.subject import Array, Deferred, Pullback, Subject
 from gradcheck.suites.suite import Suite
 from gradcheck.timing.environment import environment
@@ -226,7 +226,13 @@ def time_items(
         until = stopwatch.now + (end - stopwatch.now) / left
         timed.append(_time_item(item, options, progress, stopwatch, until))
         progress.step()
-    return TimingReport(options.seed, options.budget, options.rounds, environment(), tuple(timed))
+    return TimingReport(
+        seed=options.seed,
+        budget=options.budget,
+        rounds=options.rounds,
+        environment=environment(),
+        subjects=tuple(timed),
+    )
 
 
 def _time_item(
@@ -252,7 +258,8 @@ def _time_item(
             progress.advance()
     except Exception as error:
         notes.append(f"timing ended after {len(measured)} sizes: {told(error)}")
-    return SubjectTiming(item.name, kind, tuple(measured), growth_of(measured), tuple(notes))
+    growth = growth_of(measured)
+    return SubjectTiming(name=item.name, kind=kind, measurements=tuple(measured), growth=growth, notes=tuple(notes))
 
 
 def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: float) -> tuple[Measurement, str]:
@@ -277,7 +284,8 @@ def measure(size: Sized, options: TimeOptions, stopwatch: Stopwatch, share: floa
     times = stopwatch.in_turn(calls, rounds, until, min(max(LEAST, share / _SAMPLES), _LONGEST))
     counts["numeric"] = numeric.evaluations or Evaluations(2 * ways.entries, 0)
     timings = tuple(_timing(way, times, counts[way]) for way in WAYS)
-    return Measurement(size.config, ways.entries, ways.outputs, timings), checked[0].verdict
+    found = Measurement(config=size.config, entries=ways.entries, outputs=ways.outputs, timings=timings)
+    return found, checked[0].verdict
 
 
 class _Counted:
@@ -294,11 +302,19 @@ class _Counted:
 def _timing(way: Way, times: dict[str, Median], evaluations: Evaluations) -> Timing:
     both = times["analytic"].seconds
     if way in times:
-        taken = times[way]
-        return Timing(way, *taken, evaluations, computed=False, ratio=taken.seconds / both)
-    seconds, spread, _ = times["forward"]
-    calls = evaluations.forward
-    return Timing(way, calls * seconds, calls * spread, 0, evaluations, computed=True, ratio=calls * seconds / both)
+        seconds, spread, rounds = times[way]
+    else:
+        calls, forward = evaluations.forward, times["forward"]
+        seconds, spread, rounds = calls * forward.seconds, calls * forward.spread, 0
+    return Timing(
+        way=way,
+        seconds=seconds,
+        spread=spread,
+        rounds=rounds,
+        evaluations=evaluations,
+        computed=way not in times,
+        ratio=seconds / both,
+    )
 
 
 def growth_of(measurements: Sequence[Measurement]) -> tuple[GrowthFit, ...]:
@@ -316,7 +332,15 @@ def _fit(measurements: Sequence[Measurement], way: Way, quantity: Quantity) -> G
         [measurement.entries for measurement in used], [cost(measurement, way, quantity) for measurement in used]
     )
     computed = sum(measurement.timing(way).computed for measurement in used)
-    return GrowthFit(way, quantity, *exponent, sizes=len(used), computed=computed)
+    return GrowthFit(
+        way=way,
+        quantity=quantity,
+        exponent=exponent.value,
+        low=exponent.low,
+        high=exponent.high,
+        sizes=len(used),
+        computed=computed,
+    )
 
 
 def cost(measurement: Measurement, way: Way, quantity: Quantity) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 
 
 def hinges(distance, error=None, unit=50, shift=0.0):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.json_schemas import closed, packaged
 
 import gradcheck
-from gradcheck.records.report_json import report_from_json
+from gradcheck.reports.run_report import report_from_json
 
 
 def sine(x: np.ndarray, wrong: np.ndarray) -> gradcheck.Subject:
@@ -117,7 +118,4 @@ def test_a_suite_keeps_the_pictures_of_its_smallest_case(schema):
 @pytest.fixture
 def schema():
     """Return the schema of reports."""
-    import json
-    from importlib import resources
-
-    return json.loads((resources.files("gradcheck") / "reports" / "schema.json").read_text(encoding="utf-8"))
+    return closed(packaged("schema.json"))

@@ -6,7 +6,7 @@ from support.layers import affine, relu, softmax_cross_entropy, spoiled, subject
 
 import gradcheck
 from gradcheck.checks.probe import Probe
-from gradcheck.records.report import Evaluations
+from gradcheck.records.run_record import Evaluations
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
 
@@ -21,7 +21,7 @@ def only_failure(layer, **primals):
 @pytest.mark.parametrize(
     ("spoil", "check", "fragment"),
     [
-        (lambda g: {"X": g["x"]}, "names", "'x' is missing; did you mean 'X'?"),
+        (lambda g: {"gradcheck.records.run_record": g["x"]}, "names", "'x' is missing; did you mean 'X'?"),
         (lambda g: {**g, "bias": g["x"]}, "names", "got one for 'bias' too"),
         (lambda g: {"x": g["x"].T}, "shape", "to have shape (2, 3), got shape=(3, 2), which is its transpose"),
         (lambda g: {"x": g["x"][None]}, "shape", "is the sum over the first 1 axes missing?"),

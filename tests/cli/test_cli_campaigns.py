@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.records.report import Report, SubjectReport
-from gradcheck.records.report_json import report_from_json
+from gradcheck.records.run_record import SubjectReport
+from gradcheck.reports.run_report import Report, report_from_json
 
 Command = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]

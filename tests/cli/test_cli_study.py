@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.records.study_record import StudyReport
+from gradcheck.reports.study_report import StudyReport
 
 Command = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]

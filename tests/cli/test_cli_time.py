@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gradcheck.records.timing_record import TimingReport
+from gradcheck.reports.timing_report import TimingReport
 from gradcheck.timing.environment import THREAD_VARIABLES
 from gradcheck.timing.measure import time_items
 from gradcheck.timing.stopwatch import Stopwatch

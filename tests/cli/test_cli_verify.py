@@ -7,15 +7,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from support.json_schemas import closed, packaged
 
-from gradcheck.records.report import Evaluations, Report, SubjectReport
-from gradcheck.records.report_json import report_from_json
+from gradcheck.records.run_record import Evaluations, SubjectReport
+from gradcheck.reports.run_report import Report, report_from_json
 
 Command = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]
@@ -75,7 +75,7 @@ def test_output_that_cannot_be_encoded_is_escaped(shell: Shell) -> None:
 def test_the_json_file_holds_the_report(project: Path, command: Command) -> None:
     command("verify", "layers.py", "--seed", "5", "--json", "out.json")
     text = (project / "out.json").read_text(encoding="utf-8")
-    schema = json.loads(files("gradcheck.reports").joinpath("schema.json").read_text(encoding="utf-8"))
+    schema = closed(packaged("schema.json"))
     report = report_from_json(text)
 
     jsonschema.validate(json.loads(text), schema, jsonschema.Draft202012Validator)

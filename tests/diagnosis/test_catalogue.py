@@ -6,7 +6,7 @@ from gradcheck.diagnosis.observation import Draw, observe
 from gradcheck.kinds import KINDS, find_kind
 from gradcheck.mutants.generic import GENERIC
 from gradcheck.mutants.mutant import planted
-from gradcheck.records.report import Failure, SubjectReport
+from gradcheck.records.run_record import Failure, SubjectReport
 from gradcheck.runs import Options, explain_case
 from gradcheck.suites.cases import corner_cases
 from gradcheck.suites.suite import suite

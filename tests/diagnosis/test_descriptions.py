@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import gradcheck
 from gradcheck.diagnosis.explanations import Cause, Diagnosis, diagnose
 from gradcheck.diagnosis.words import explained
-from gradcheck.records.report import CaseId, Failure
+from gradcheck.records.run_record import CaseId, Failure
 from gradcheck.runs.further_cases import subject_draws
 
 CASE = CaseId(None, {}, None, 0)

@@ -36,7 +36,7 @@ from gradcheck.kinds.pooling import Pool1dConfig, Pool2dConfig
 from gradcheck.kinds.recurrent import RecurrentConfig, RNNConfig
 from gradcheck.kinds.shape import BroadcastConfig, ConcatConfig, ReshapeConfig
 from gradcheck.kinds.softmax_cross_entropy import SoftmaxCrossEntropyConfig
-from gradcheck.records.report_json import case_to_dict
+from gradcheck.reports.json import case_to_dict
 from gradcheck.strategies.values import REGIMES
 from gradcheck.suites.kind import Case, case_from_data
 from gradcheck.targets import default_items

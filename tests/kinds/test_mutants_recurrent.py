@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from gradcheck.kinds import KINDS
 from gradcheck.mutants.by_kind.through_time_mutants import Slips, walked
 from gradcheck.mutants.mutant import Question
-from gradcheck.records.report import CaseId, Failure, Report, SubjectReport
-from gradcheck.records.report_json import report_from_json, report_to_json
+from gradcheck.records.run_record import CaseId, Failure, SubjectReport
+from gradcheck.reports.json import report_to_json
+from gradcheck.reports.run_report import Report, report_from_json
 from gradcheck.suites.cases import corner_cases
 from gradcheck.suites.kind import Case
 from gradcheck.suites.suite import suite

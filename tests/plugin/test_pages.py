@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from support.modules import RIGHT
 
-from gradcheck.records.report_json import report_from_json
+from gradcheck.reports.run_report import report_from_json
 from gradcheck.suites.limits import BEHAVIOUR_LIMITS, CONFIG_LIMITS
 
 ROOT = Path(__file__).parents[2]

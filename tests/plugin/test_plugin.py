@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from support.modules import RIGHT, WRONG
 
-from gradcheck.records.report_json import report_from_json
+from gradcheck.reports.run_report import report_from_json
 
 GROUPS = ["forward", "gradient", "contracts", "laws", "corners"]
 NAMES = [*(f"test_mine.py::conv::{group}" for group in GROUPS), *(f"test_mine.py::point::{g}" for g in GROUPS[1:3])]
@@ -387,7 +387,7 @@ def test_junit_properties(wrong):
 
 def test_causes_are_properties(project):
     """No cause may be found for a fault; where one is, it is a property."""
-    from gradcheck.records.report import CaseId, Failure, SubjectReport
+    from gradcheck.records.run_record import CaseId, Failure, SubjectReport
     from gradcheck.reports.junit import facts
 
     failure = Failure("gradient", CaseId(None, {}, None, 0), "twice as much", cause="scale:2")

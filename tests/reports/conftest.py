@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gradcheck.records.report import CaseId, Evaluations, Failure, Report, SubjectReport
+from gradcheck.records.run_record import CaseId, Evaluations, Failure, SubjectReport
+from gradcheck.reports.run_report import Report
 
 CONFIG = {"in_channels": 3, "kernel_size": (3, 3), "stride": (2, 1), "padding": "same", "bias": True}
 

@@ -17,10 +17,10 @@ from support.html_reports import HOSTILE, failure, picture, study_report, timing
 pytest.importorskip("jinja2", reason="jinja2 is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-from gradcheck.records.report import VERDICTS, CaseId, Failure, GradientPicture, Report, SubjectReport
-from gradcheck.records.report_json import report_from_json
-from gradcheck.reports.html.gradient import plane, step_curve
+from gradcheck.records.run_record import VERDICTS, CaseId, Failure, GradientPicture, SubjectReport
+from gradcheck.reports.html.gradient_pictures import plane, step_curve
 from gradcheck.reports.html.page import report_to_html, require_report_packages
+from gradcheck.reports.run_report import Report, report_from_json
 
 VOID = {"meta", "br", "img", "hr", "input", "link"}
 PAGES = {
@@ -236,10 +236,19 @@ def pictures(draw: st.DrawFn) -> tuple[tuple[int, ...], GradientPicture]:
     index = tuple(draw(st.integers(0, length - 1)) for length in shape)
     corner = tuple(0 if axis in axes else place for axis, place in enumerate(index))
     rows, columns = (1, 1, *(shape[axis] for axis in axes))[-2:]
-    tables = [draw(_rows(rows, columns)) for _ in range(3)]
     steps = draw(st.lists(st.floats(1e-12, 1.0), max_size=4, unique=True).map(tuple))
     differences = tuple(draw(st.floats(allow_nan=False, allow_infinity=False)) for _ in steps)
-    return index, GradientPicture(shape, axes, corner, *tables, steps, differences)
+    analytic, numeric, error_bar = (draw(_rows(rows, columns)) for _ in range(3))
+    return index, GradientPicture(
+        shape=shape,
+        axes=axes,
+        corner=corner,
+        analytic=analytic,
+        numeric=numeric,
+        error_bar=error_bar,
+        steps=steps,
+        differences=differences,
+    )
 
 
 @settings(max_examples=10, deadline=None)
@@ -313,7 +322,8 @@ def test_the_plane_that_is_shown_is_an_index(
     shape: tuple[int, ...], axes: tuple[int, ...], corner: tuple[int, ...], extent: tuple[int, int], expected: str
 ):
     table = ((0.0,) * extent[1],) * extent[0]
-    assert plane(GradientPicture(shape, axes, corner, table, table, table, (), ())) == expected
+    tables = {"analytic": table, "numeric": table, "error_bar": table}
+    assert plane(GradientPicture(shape=shape, axes=axes, corner=corner, **tables, steps=(), differences=())) == expected
 
 
 def test_the_curve_tells_how_near_any_step_comes():

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -14,12 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.json_schemas import closed, packaged
 
-from gradcheck.records.report import VERDICTS, CaseId, Evaluations, Failure, Report, SubjectReport
-from gradcheck.records.report_json import case_from_dict, case_to_dict, report_from_json
+from gradcheck.records.run_record import VERDICTS, CaseId, Evaluations, Failure, SubjectReport
+from gradcheck.reports.json import case_from_dict, case_to_dict
+from gradcheck.reports.run_report import Report, report_from_json
 
-SCHEMA = json.loads(files("gradcheck.reports").joinpath("schema.json").read_text(encoding="utf-8"))
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+SCHEMA = packaged("schema.json")
+VALIDATOR = jsonschema.Draft202012Validator(closed(SCHEMA))
 
 
 def counts() -> st.SearchStrategy[int]:
@@ -203,14 +204,34 @@ def test_a_wrong_value_is_refused_with_its_path(
         report_from_json(json.dumps(data))
 
 
-def test_an_unknown_field_is_refused_with_the_nearest(report: Report) -> None:
+def test_unknown_fields_are_ignored_since_a_later_version_may_write_them(report: Report) -> None:
     data = report.to_dict()
-    data["subjects"][0]["verdikt"] = "passed"
+    failure = data["subjects"][1]["failures"][0]
+    for place in (data, data["subjects"][0], data["subjects"][0]["evaluations"], failure, failure["case"]):
+        place["later"] = {"a": [None, 1]}
 
-    with pytest.raises(
-        ValueError, match=r"expected in \$\.subjects\[0\] only .* got 'verdikt'; did you mean 'verdict'"
-    ):
+    jsonschema.validate(data, SCHEMA)
+    assert report_from_json(json.dumps(data)) == report
+
+
+def test_a_required_field_under_a_wrong_name_is_refused_with_the_right_one(report: Report) -> None:
+    data = report.to_dict()
+    data["subjects"][0]["verdikt"] = data["subjects"][0].pop("verdict")
+    sentence = "expected $.subjects[0] to have the field 'verdict', got 'verdikt'; did you mean 'verdict'?"
+
+    assert list(VALIDATOR.iter_errors(data))
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         report_from_json(json.dumps(data))
+
+
+def test_every_field_of_schema_1_is_required(report: Report) -> None:
+    """Its default would be a claim that nobody made: a verdict that is missing is not 'passed'."""
+    for name in set(report.to_dict()["subjects"][1]) - {"canaries"}:
+        data = report.to_dict()
+        del data["subjects"][1][name]
+        assert list(VALIDATOR.iter_errors(data))
+        with pytest.raises(ValueError, match=rf"^expected \$\.subjects\[1\] to have the field '{name}', got "):
+            report_from_json(json.dumps(data))
 
 
 def test_a_missing_field_is_refused(report: Report) -> None:

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.records.report import CaseId, Failure, Report, SubjectReport
+from gradcheck.records.run_record import CaseId, Failure, SubjectReport
 from gradcheck.reports.junit import report_to_junit
+from gradcheck.reports.run_report import Report
 
 
 def test_counts_and_times(report: Report) -> None:

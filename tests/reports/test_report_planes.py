@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradcheck
-from gradcheck.records.report import CaseId, Failure
+from gradcheck.records.run_record import CaseId, Failure
 from gradcheck.reports.planes import ROWS, planes_to_lines
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcheck.records.report import CaseId, Failure, GradientError, Report, SubjectReport
+from gradcheck.records.run_record import CaseId, Failure, SubjectReport
+from gradcheck.reports.run_report import GradientError, Report
 from gradcheck.reports.text import failure_to_text, format_pair, format_short, report_to_text
 
 FAILED = """\

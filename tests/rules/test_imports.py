@@ -56,8 +56,8 @@ LATER = {
 }
 #: Room -> the modules alone of another room that it may import.
 MODULES = {
-    ("checks", "reports"): {"gradcheck.records.report"},
-    ("check", "reports"): {"gradcheck.records.report"},
+    ("checks", "reports"): {"gradcheck.records.run_record"},
+    ("check", "reports"): {"gradcheck.records.run_record"},
     ("canaries", "checks"): {"gradcheck.checks.stages"},
     ("campaign", "checks"): {"gradcheck.checks.stages"},
     ("execution", "checks"): {"gradcheck.checks.stages"},
@@ -65,21 +65,21 @@ MODULES = {
     ("diagnosis", "numeric"): {
         *("gradcheck.numeric.function", "gradcheck.numeric.precision", "gradcheck.numeric.space")
     },
-    ("diagnosis", "reports"): {"gradcheck.records.report"},
+    ("diagnosis", "reports"): {"gradcheck.records.run_record"},
     ("cli", "checks"): {"gradcheck.checks.stages"},
     ("pytest_plugin", "checks"): {"gradcheck.checks.stages"},
-    ("kinds", "reports"): {"gradcheck.records.report"},
+    ("kinds", "reports"): {"gradcheck.records.run_record"},
     ("kinds", "adapters"): {"gradcheck.adapters.reference"},
     ("self_test", "checks"): {"gradcheck.checks.stages"},
     ("self_test", "numeric"): {"gradcheck.numeric.plain"},
-    ("self_test", "reports"): {"gradcheck.records.report_json", "gradcheck.records.report"},
+    ("self_test", "reports"): {"gradcheck.records.report_json", "gradcheck.records.run_record"},
     ("strategies", "numeric"): {"gradcheck.numeric.array_layouts"},
     ("study", "checks"): {"gradcheck.checks.probe", "gradcheck.checks.stages"},
-    ("suite", "reports"): {"gradcheck.records.report"},
+    ("suite", "reports"): {"gradcheck.records.run_record"},
     ("timing", "checks"): {"gradcheck.checks.stages"},
     ("timing", "numeric"): {"gradcheck.numeric.plain", "gradcheck.numeric.precision"},
     ("__init__", "numeric"): {"gradcheck.numeric.plain"},
-    ("__init__", "reports"): {"gradcheck.records.report"},
+    ("__init__", "reports"): {"gradcheck.records.run_record"},
 }
 #: Room -> foreign packages beyond NumPy that it may import, and whether that may be while it is being imported.
 FOREIGN = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import gradcheck
 from gradcheck.checks.stages import Settings
 from gradcheck.kinds import KINDS
-from gradcheck.records.report import Evaluations, SubjectReport
+from gradcheck.records.run_record import Evaluations, SubjectReport
 from gradcheck.runs import Options, explain_case, run
 from gradcheck.runs.check_case import check_case
 from gradcheck.suites.cases import corner_cases

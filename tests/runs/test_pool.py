@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.records.report import CaseId, Report, SubjectReport
+from gradcheck.records.run_record import CaseId, SubjectReport
+from gradcheck.reports.run_report import Report
 from gradcheck.runs import Options, run
 from gradcheck.runs.executor import InProcess
 from gradcheck.runs.quota import Quota

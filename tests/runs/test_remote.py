@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.records.report import Report
+from gradcheck.reports.run_report import Report
 from gradcheck.runs import Options, run
 from gradcheck.runs.executor import InProcess
 from gradcheck.runs.futures import FuturesExecutor, on_dask

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gradcheck.records.report import Report
+from gradcheck.reports.run_report import Report
 from gradcheck.runs import Options, run
 from gradcheck.runs.futures import on_dask
 from gradcheck.runs.journal import Journal

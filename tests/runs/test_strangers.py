@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradcheck.cli import run
-from gradcheck.records.report import SubjectReport
-from gradcheck.records.report_json import case_from_dict, parse_json, report_from_json
-from gradcheck.runs.result import Result, result_from_json, result_to_dict
+from gradcheck.records.codec import to_plain
+from gradcheck.records.json_text import parse_json
+from gradcheck.records.run_record import SubjectReport
+from gradcheck.reports.json import case_from_dict
+from gradcheck.reports.run_report import report_from_json
+from gradcheck.runs.result import Result, result_from_json
 
 CASE: dict[str, Any] = {"kind": "relu", "config": {"shape": [2, 3]}, "regime": "normal", "seed": 5}
-OUTCOME = result_to_dict(Result(report=SubjectReport("x", "relu")))
+OUTCOME = to_plain(Result(report=SubjectReport("x", "relu")))
 
 
 def case(text: str) -> object:

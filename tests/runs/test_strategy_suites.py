@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import gradcheck
 from gradcheck.cli import run as command
-from gradcheck.records.report_json import report_from_json
+from gradcheck.reports.run_report import report_from_json
 from gradcheck.runs import Options, run
 
 VECTORS = st.lists(st.floats(0.5, 2.0), min_size=1, max_size=6).map(lambda drawn: {"x": np.array(drawn)})

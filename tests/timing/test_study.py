@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 
 import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.json_schemas import closed, packaged
 
 import gradcheck
-from gradcheck.records.study_record import StudyReport
+from gradcheck.reports.study_report import StudyReport
 from gradcheck.study import EPSILONS, StudyOptions, study, study_items
 
-SCHEMA = json.loads(files("gradcheck.reports").joinpath("study_schema.json").read_text(encoding="utf-8"))
+SCHEMA = closed(packaged("study_schema.json"))
 
 
 def elementwise(function, derivative, x, name="f", dtype=np.float64):
@@ -216,5 +216,7 @@ def test_a_study_that_failed_is_valid_too():
 
 
 def test_another_schema_is_refused():
-    with pytest.raises(ValueError, match=r"expected \$.study to be 1, got None"):
+    with pytest.raises(ValueError, match=r"expected \$ to have the field 'study', got schema"):
         StudyReport.from_dict({"schema": 1})
+    with pytest.raises(ValueError, match=r"expected \$.study to be 1, the only schema .*, got 2"):
+        StudyReport.from_dict({"study": 2})

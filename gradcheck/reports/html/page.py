@@ -9,8 +9,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.messages import counted
-from gradcheck.records.report import VERDICTS, Failure, Report, SubjectReport
-from gradcheck.reports.html.gradient import heat_maps, plane, step_curve
+from gradcheck.records.run_record import VERDICTS, Failure, RunRecord, SubjectReport
+from gradcheck.reports.html.gradient_pictures import heat_maps, plane, step_curve
 from gradcheck.reports.text import (
     failure_place,
     failure_size,
@@ -45,7 +45,7 @@ def require_report_packages() -> None:
             )
 
 
-def report_to_html(report: Report) -> str:
+def report_to_html(report: RunRecord) -> str:
     """Return a report as one HTML page that needs nothing beside it: no network, no script.
 
     Failures that hold a picture (those of runs with ``--html``) are shown with heat maps of the gradient around the
@@ -53,7 +53,7 @@ def report_to_html(report: Report) -> str:
 
     Parameters
     ----------
-    report : Report
+    report : RunRecord
 
     Raises
     ------
@@ -62,7 +62,7 @@ def report_to_html(report: Report) -> str:
 
     Examples
     --------
-    >>> page = report_to_html(Report(0, (SubjectReport("a <b>", cases=40),)))
+    >>> page = report_to_html(RunRecord(0, (SubjectReport("a <b>", cases=40),)))
     >>> page.startswith("<!DOCTYPE html>"), "a &lt;b&gt;" in page, "<script" in page
     (True, True, False)
     """
@@ -125,7 +125,7 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
-def _title(report: Report) -> str:
+def _title(report: RunRecord) -> str:
     """What came out, in a sentence."""
     subjects = len(report.subjects)
     if not subjects:
@@ -140,7 +140,7 @@ def _title(report: Report) -> str:
     return f"Of {counted(subjects, 'subject')}, {', '.join(told)}"
 
 
-def _tally(report: Report) -> dict[str, int]:
+def _tally(report: RunRecord) -> dict[str, int]:
     """How many subjects got each verdict, those that any got."""
     verdicts = Counter(subject.verdict for subject in report.subjects)
     return {verdict: verdicts[verdict] for verdict in VERDICTS if verdicts[verdict]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from gradcheck.records.study_record import Curve, Dtype, Scheme, StudyReport, SubjectStudy
+from gradcheck.records.study_record import Curve, Dtype, Scheme, StudyRecord, SubjectStudy
 from gradcheck.reports.html.drawing import MUTED, SERIES, Picture, draw, key, logarithmic
 from gradcheck.reports.html.page import render
 from gradcheck.reports.text import format_config, format_short
@@ -22,7 +22,7 @@ _ERRORS = (1e-17, 30.0)
 _STYLES: dict[Scheme, tuple[str, str]] = {"one-sided": (SERIES[1], "s"), "central": (SERIES[0], "o")}
 
 
-def study_to_html(report: StudyReport) -> str:
+def study_to_html(report: StudyRecord) -> str:
     """Return an ε-study as one HTML page that needs nothing beside it.
 
     Raises

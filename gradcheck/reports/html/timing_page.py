@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcheck.messages import counted
-from gradcheck.records.timing_record import WAYS, GrowthFit, Measurement, SubjectTiming, TimingReport, Way
+from gradcheck.records.timing_record import WAYS, GrowthFit, Measurement, SubjectTiming, TimingRecord, Way
 from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, SURFACE, TEXT, Picture, draw, key, logarithmic
 from gradcheck.reports.html.page import render
 from gradcheck.reports.text import format_config
@@ -38,7 +38,7 @@ _STYLES: dict[Way, tuple[str, str]] = {
 _OPEN = 3
 
 
-def timing_to_html(report: TimingReport) -> str:
+def timing_to_html(report: TimingRecord) -> str:
     """Return a timing report as one HTML page that needs nothing beside it.
 
     Raises

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from gradcheck.records.report import CaseId, Evaluations, Failure, GradientPicture, Report, SubjectReport
-from gradcheck.records.study_record import Curve, Kinks, Prediction, StudyReport, SubjectStudy
-from gradcheck.records.timing_record import Environment, GrowthFit, Measurement, SubjectTiming, Timing, TimingReport
+from gradcheck.records.run_record import CaseId, Evaluations, Failure, GradientPicture, SubjectReport
+from gradcheck.records.study_record import Curve, Kinks, Prediction, SubjectStudy
+from gradcheck.records.timing_record import Environment, GrowthFit, Measurement, SubjectTiming, Timing
+from gradcheck.reports.run_report import Report
+from gradcheck.reports.study_report import StudyReport
+from gradcheck.reports.timing_report import TimingReport
 
 HOSTILE = "<script>alert(\"1\")</script> & 'ß卷' onload=x {{ 7 * 7 }}"
 
@@ -16,7 +19,14 @@ def picture(rows: int = 3, columns: int = 4) -> GradientPicture:
     bar = ((1e-6,) * columns,) * rows
     steps = tuple(10.0**-k for k in range(12))
     return GradientPicture(
-        (2, rows, columns), (1, 2), (1, 0, 0), analytic, numeric, bar, steps, tuple(-1 + 1e-3 * step for step in steps)
+        shape=(2, rows, columns),
+        axes=(1, 2),
+        corner=(1, 0, 0),
+        analytic=analytic,
+        numeric=numeric,
+        error_bar=bar,
+        steps=steps,
+        differences=tuple(-1 + 1e-3 * step for step in steps),
     )
 
 
@@ -80,17 +90,35 @@ def verify_report(name: str = "my conv") -> Report:
 def timing_report(name: str = "my conv") -> TimingReport:
     """One subject at three sizes, the largest difference computed, and one that could not be timed."""
     measurements = tuple(
-        Measurement({"size": (k, k), "note": name}, 10**k, 10, tuple(_timings(10**k, computed=k == 4)))
+        Measurement(
+            config={"size": (k, k), "note": name},
+            entries=10**k,
+            outputs=10,
+            timings=tuple(_timings(10**k, computed=k == 4)),
+        )
         for k in (2, 3, 4)
     )
     growth = (
-        GrowthFit("numeric", "relative", 1.01, 0.97, 1.05, 3, 1),
-        GrowthFit("numeric", "evaluations", 1.0, 1.0, 1.0, 3, 1),
-        GrowthFit("analytic", "relative", 0.02, None, None, 3, 0),
+        GrowthFit(way="numeric", quantity="relative", exponent=1.01, low=0.97, high=1.05, sizes=3, computed=1),
+        GrowthFit(way="numeric", quantity="evaluations", exponent=1.0, low=1.0, high=1.0, sizes=3, computed=1),
+        GrowthFit(way="analytic", quantity="relative", exponent=0.02, low=None, high=None, sizes=3, computed=0),
     )
-    place = Environment("1", "3.13", "2.3", "openblas", "Linux", f"processor of {name}", 2, None, "nothing limits them")
-    subjects = (SubjectTiming(name, "conv2d", measurements, growth), SubjectTiming("none", None, (), (), (name,)))
-    return TimingReport(7, 60.0, 5, place, subjects)
+    place = Environment(
+        gradcheck="1",
+        python="3.13",
+        numpy="2.3",
+        blas="openblas",
+        platform="Linux",
+        processor=f"processor of {name}",
+        cores=2,
+        threads=None,
+        threads_known_from="nothing limits them",
+    )
+    subjects = (
+        SubjectTiming(name=name, kind="conv2d", measurements=measurements, growth=growth),
+        SubjectTiming(name="none", kind=None, measurements=(), growth=(), notes=(name,)),
+    )
+    return TimingReport(seed=7, budget=60.0, rounds=5, environment=place, subjects=subjects)
 
 
 def _timings(entries: int, computed: bool) -> list[Timing]:
@@ -98,13 +126,13 @@ def _timings(entries: int, computed: bool) -> list[Timing]:
     spent = {"forward": (1, 0), "analytic": (1, 1), "numeric": (2 * entries, 0), "projected": (5, 2)}
     return [
         Timing(
-            way,  # type: ignore[arg-type]
-            forward * sum(calls),
-            1e-6,
-            0 if computed and way == "numeric" else 5,
-            Evaluations(*calls),
-            computed and way == "numeric",
-            sum(calls) / 2,
+            way=way,  # type: ignore[arg-type]
+            seconds=forward * sum(calls),
+            spread=1e-6,
+            rounds=0 if computed and way == "numeric" else 5,
+            evaluations=Evaluations(*calls),
+            computed=computed and way == "numeric",
+            ratio=sum(calls) / 2,
         )
         for way, calls in spent.items()
     ]
@@ -113,13 +141,42 @@ def _timings(entries: int, computed: bool) -> list[Timing]:
 def study_report(name: str = "my conv") -> StudyReport:
     """One subject with kinks in all precisions, one that could not be studied."""
     epsilons = tuple(10.0**-k for k in range(17))
-    law = Prediction(2, 0.1, 1e-16, 1e-5, 1e-11)
+    law = Prediction(order=2, truncation=0.1, rounding=1e-16, epsilon=1e-5, error=1e-11)
     curves = tuple(
-        Curve(dtype, scheme, (*map(law.at, epsilons[:-1]), float("nan")), 1e-5, 1e-11, law, 2.0, None)
+        Curve(
+            dtype=dtype,
+            scheme=scheme,
+            errors=(*map(law.at, epsilons[:-1]), float("nan")),
+            best_epsilon=1e-5,
+            best_error=1e-11,
+            predicted=law,
+            truncation_slope=2.0,
+            rounding_slope=None,
+        )
         for dtype in ("float64", "float32", "float16")
         for scheme in ("one-sided", "central")
     )
-    kinks = Kinks((0.5, *(0.0,) * 16), (0.3, *(None,) * 16), (1e-12,) * 17)
-    whole = SubjectStudy(name, "relu", {"note": name}, 128, 16, "passed", epsilons, curves, kinks, (f"about {name}",))
-    none = SubjectStudy("none", None, {}, 1, 1, "failed", epsilons, (), Kinks((0.0,) * 17, (None,) * 17, (None,) * 17))
-    return StudyReport(7, (whole, none))
+    whole = SubjectStudy(
+        name=name,
+        kind="relu",
+        config={"note": name},
+        entries=128,
+        sampled=16,
+        verdict="passed",
+        epsilons=epsilons,
+        curves=curves,
+        kinks=Kinks(shares=(0.5, *(0.0,) * 16), errors_with=(0.3, *(None,) * 16), errors_without=(1e-12,) * 17),
+        notes=(f"about {name}",),
+    )
+    none = SubjectStudy(
+        name="none",
+        kind=None,
+        config={},
+        entries=1,
+        sampled=1,
+        verdict="failed",
+        epsilons=epsilons,
+        curves=(),
+        kinks=Kinks(shares=(0.0,) * 17, errors_with=(None,) * 17, errors_without=(None,) * 17),
+    )
+    return StudyReport(seed=7, subjects=(whole, none))

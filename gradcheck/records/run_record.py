@@ -3,54 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
-Verdict: TypeAlias = Literal["passed", "failed", "inconclusive", "error"]
+from gradcheck.records.document import Document
+from gradcheck.records.field_types import ADDED, LAST, SPARSE, Count, Duration, SchemaOne, Share
+from gradcheck.version import __version__
 
 #: From the best to the worst: a run is as good as its worst part.
-VERDICTS: tuple[Verdict, ...] = ("passed", "inconclusive", "failed", "error")
+Verdict: TypeAlias = Literal["passed", "inconclusive", "failed", "error"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-
-class GradientError(AssertionError):
-    """A gradient is wrong, or could not be told right; the text is the report.
-
-    Attributes
-    ----------
-    report : Report
-        The evidence.
-    """
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        super().__init__(str(report))
+#: What becomes of a planted mistake.
+PlantedOutcome: TypeAlias = Literal["caught", "survived", "not applicable"]
 
 
 @dataclass(frozen=True)
 class CaseId:
-    """One case, as the few values that determine it: a kind, its configuration, a value regime and a seed.
+    """One case, as the few values that determine it; what ``gradcheck replay`` takes.
 
-    For a subject that was given directly, `kind` is ``None`` and `config` holds the shapes of its primals.
+    Attributes
+    ----------
+    kind : str or None
+        Name of the kind; None for a subject that was given directly.
+    config : mapping of str to object
+        The configuration of the kind; for a subject that was given directly, the shapes of its primals.
+    regime : str or None
+        Name of the value regime.
+    seed : int
+        All random values follow from it.
     """
 
     kind: str | None
     config: Mapping[str, Any]
     regime: str | None
-    seed: int
+    seed: Count
 
 
 @dataclass(frozen=True)
 class Evaluations:
-    """How often the subject's forward (alone or as the first half of `vjp`) and its pullback were called."""
+    """How often the forward of the subject and its pullback were called.
 
-    forward: int = 0
-    pullback: int = 0
+    Attributes
+    ----------
+    forward : int
+        Calls of the forward, alone or as the first half of `vjp`.
+    pullback : int
+        Calls of the pullback.
+    """
+
+    forward: Count = 0
+    pullback: Count = 0
 
     def __add__(self, other: Evaluations) -> Evaluations:
         return Evaluations(self.forward + other.forward, self.pullback + other.pullback)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GradientPicture:
     """The surroundings of the worst entry of a wrong gradient, to be drawn.
 
@@ -68,9 +77,9 @@ class GradientPicture:
         Steps of the ε-difference, and what it gives for the worst entry with each.
     """
 
-    shape: tuple[int, ...]
-    axes: tuple[int, ...]
-    corner: tuple[int, ...]
+    shape: tuple[Count, ...]
+    axes: tuple[Count, ...]
+    corner: tuple[Count, ...]
     analytic: tuple[tuple[float, ...], ...]
     numeric: tuple[tuple[float, ...], ...]
     error_bar: tuple[tuple[float, ...], ...]
@@ -113,18 +122,18 @@ class Failure:
 
     check: str
     case: CaseId
-    explanation: str
+    explanation: str = field(metadata=LAST)
     primal: str | None = None
-    index: tuple[int, ...] | None = None
+    index: tuple[Count, ...] | None = None
     analytic: float | None = None
     numeric: float | None = None
     error_bar: float | None = None
-    wrong_entries: int | None = None
-    entries: int | None = None
+    wrong_entries: Count | None = None
+    entries: Count | None = None
     sampled: bool = False
     cause: str | None = None
-    reproduce: str = ""
-    picture: GradientPicture | None = None
+    reproduce: str = field(default="", metadata=LAST)
+    picture: GradientPicture | None = field(default=None, metadata={**SPARSE, **LAST})
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,7 @@ class SubjectReport:
         All calls, those of the search for the smallest failing case among them.
     resolution : float or None
         Largest error of a single gradient entry, relative to the root mean square entry of the same gradient,
-        that the weakest case could still have missed. None where no case gave one.
+        that the weakest case could still have missed; None where no case gave one.
     masked : float
         Share of (gradient entries × outputs) that no smooth difference could judge, in [0, 1]; the mean of all cases.
     conditions : mapping of str to int
@@ -163,32 +172,58 @@ class SubjectReport:
         Checks that were switched off, with the reason for each.
     canaries : mapping of str to str
         What became of mistakes that were planted to see whether the run would have shown them: ``"caught"``,
-        ``"survived"`` or ``"not applicable"``, by slug. Empty where none were.
+        ``"survived"`` or ``"not applicable"``, by slug; empty where none were.
     """
 
     name: str
     kind: str | None = None
     verdict: Verdict = "passed"
-    cases: int = 1
-    seconds: float = 0.0
+    cases: Count = 1
+    seconds: Duration = 0.0
     evaluations: Evaluations = Evaluations()
     resolution: float | None = None
-    masked: float = 0.0
-    conditions: Mapping[str, int] = field(default_factory=dict)
+    masked: Share = 0.0
+    conditions: Mapping[str, Count] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
     vacuous: tuple[str, ...] = ()
     checks: Mapping[str, Evaluations] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     without: Mapping[str, str] = field(default_factory=dict)
-    canaries: Mapping[str, str] = field(default_factory=dict)
+    canaries: Mapping[str, PlantedOutcome] = field(default_factory=dict, metadata=ADDED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHeader:
+    """What the file of a run begins with.
+
+    Attributes
+    ----------
+    schema : int
+        The schema.
+    gradcheck : str
+        Version of gradcheck that wrote the file.
+    """
+
+    schema: SchemaOne = 1
+    gradcheck: str = __version__
 
 
 @dataclass(frozen=True)
-class Report:
-    """The result of a run: one `SubjectReport` per subject. ``print(report)`` shows it as text."""
+class RunRecord(Document):
+    """The result of a run of gradcheck.
 
-    seed: int
+    Attributes
+    ----------
+    seed : int
+        All random values follow from it.
+    subjects : tuple of SubjectReport
+        One for each subject, in the order in which they were given.
+    """
+
+    header: ClassVar = RunHeader
+
+    seed: Count
     subjects: tuple[SubjectReport, ...]
 
     @property
@@ -205,39 +240,3 @@ class Report:
     def failures(self) -> tuple[Failure, ...]:
         """The failures of all subjects, in their order."""
         return tuple(failure for subject in self.subjects for failure in subject.failures)
-
-    def with_reproduce(self, reproduce: str) -> Report:
-        """Return this report with `reproduce` in every failure that has none."""
-        return replace(
-            self,
-            subjects=tuple(
-                replace(
-                    subject,
-                    failures=tuple(replace(f, reproduce=f.reproduce or reproduce) for f in subject.failures),
-                )
-                for subject in self.subjects
-            ),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain data, in the schema of ``gradcheck/reports/schema.json``."""
-        from gradcheck.records.report_json import report_to_dict
-
-        return report_to_dict(self)
-
-    def to_json(self) -> str:
-        """Return the report as JSON text."""
-        from gradcheck.records.report_json import report_to_json
-
-        return report_to_json(self)
-
-    def to_html(self) -> str:
-        """Return the report as one HTML page, which takes the packages of the extra ``report``."""
-        from gradcheck.reports.html.page import report_to_html
-
-        return report_to_html(self)
-
-    def __str__(self) -> str:
-        from gradcheck.reports.text import report_to_text
-
-        return report_to_text(self)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.messages import counted
-from gradcheck.records.report import Failure, GradientPicture
+from gradcheck.records.run_record import Failure, GradientPicture
 from gradcheck.reports.html.drawing import INK, LINE, MUTED, SERIES, TEXT, Picture, draw, key, logarithmic
 from gradcheck.reports.text import format_short
 
@@ -100,7 +100,8 @@ def plane(picture: GradientPicture) -> str:
     Examples
     --------
     >>> row = ((0.0, 0.0),)
-    >>> plane(GradientPicture((4, 3, 40), (1, 2), (2, 0, 7), row, row, row, (), ()))
+    >>> tables = {"analytic": row, "numeric": row, "error_bar": row}
+    >>> plane(GradientPicture(shape=(4, 3, 40), axes=(1, 2), corner=(2, 0, 7), **tables, steps=(), differences=()))
     '[2, 0, 7:9]'
     """
     rows, columns = len(picture.analytic), len(picture.analytic[0])
