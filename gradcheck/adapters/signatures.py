@@ -156,7 +156,7 @@ def match_names(given: Sequence[str], known: Iterable[str]) -> dict[str, str]:
 
     Examples
     --------
-    >>> match_names(["gradcheck.records.run_record", "W", "b", "stride"], ["x", "weight", "bias"])
+    >>> match_names(["X", "W", "b", "stride"], ["x", "weight", "bias"])
     {'X': 'x', 'W': 'weight', 'b': 'bias'}
     """
     known = list(known)

@@ -14,12 +14,14 @@ from gradcheck.checks.stages import BESIDE, Settings
 from gradcheck.mutants.call_mutants import CORE_CALL_MUTANTS, CallMutant
 from gradcheck.mutants.generic import CORE_MUTANTS
 from gradcheck.mutants.mutant import Buffers, Mutant, copied, mapped, planted
-from gradcheck.records.run_record import SubjectReport
+from gradcheck.records.run_record import PlantedOutcome, SubjectReport
 from gradcheck.subject import Arrays, Subject
 
 #: Of a subject with more primals so many, spread evenly, have their gradients spoiled.
 _PRIMALS = 8
-_CAUGHT, _SURVIVED, _ABSENT = "caught", "survived", "not applicable"
+_CAUGHT: PlantedOutcome = "caught"
+_SURVIVED: PlantedOutcome = "survived"
+_ABSENT: PlantedOutcome = "not applicable"
 
 
 @dataclass
@@ -34,7 +36,7 @@ class CoreOutcomes:
         A sentence for each that survived.
     """
 
-    outcomes: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, PlantedOutcome] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -58,7 +60,7 @@ def try_core_mutants(points: Sequence[tuple[Subject, int]], settings: Settings) 
     return found
 
 
-def _note(found: CoreOutcomes, mutant: Mutant | CallMutant, outcomes: Mapping[str, str], cases: int) -> None:
+def _note(found: CoreOutcomes, mutant: Mutant | CallMutant, outcomes: Mapping[str, PlantedOutcome], cases: int) -> None:
     survived = [name for name, outcome in outcomes.items() if outcome == _SURVIVED]
     caught = _CAUGHT in outcomes.values()
     found.outcomes[mutant.slug] = _SURVIVED if survived else _CAUGHT if caught else _ABSENT
@@ -78,7 +80,9 @@ def _primals(points: Sequence[tuple[Subject, int]]) -> list[str]:
     return [names[k] for k in np.linspace(0, len(names) - 1, _PRIMALS).astype(int)]
 
 
-def _try_mutant(mutant: Mutant, primal: str, points: Sequence[tuple[Subject, int]], settings: Settings) -> str:
+def _try_mutant(
+    mutant: Mutant, primal: str, points: Sequence[tuple[Subject, int]], settings: Settings
+) -> PlantedOutcome:
     outcome = _ABSENT
     for subject, seed in points:
         wrong = planted(mutant, subject, primal=primal)
@@ -90,7 +94,9 @@ def _try_mutant(mutant: Mutant, primal: str, points: Sequence[tuple[Subject, int
     return outcome
 
 
-def _try_call_mutant(call_mutant: CallMutant, points: Sequence[tuple[Subject, int]], settings: Settings) -> str:
+def _try_call_mutant(
+    call_mutant: CallMutant, points: Sequence[tuple[Subject, int]], settings: Settings
+) -> PlantedOutcome:
     outcome = _ABSENT
     for subject, seed in points:
         off = {**subject.without, **settings.without}

@@ -70,7 +70,7 @@ def test_a_gradient_of_a_wrong_shape_is_the_layers_fault():
             "expected params to name primals among ['x', 'weight', 'bias'], got 'wieght'; did",
         ),
         (
-            {"inputs": ("gradcheck.records.run_record",)},
+            {"inputs": ("X",)},
             "expected inputs to name primals among ['x', 'weight', 'bias'], got 'X'; did you mean 'x'?",
         ),
         (

@@ -21,7 +21,7 @@ def only_failure(layer, **primals):
 @pytest.mark.parametrize(
     ("spoil", "check", "fragment"),
     [
-        (lambda g: {"gradcheck.records.run_record": g["x"]}, "names", "'x' is missing; did you mean 'X'?"),
+        (lambda g: {"X": g["x"]}, "names", "'x' is missing; did you mean 'X'?"),
         (lambda g: {**g, "bias": g["x"]}, "names", "got one for 'bias' too"),
         (lambda g: {"x": g["x"].T}, "shape", "to have shape (2, 3), got shape=(3, 2), which is its transpose"),
         (lambda g: {"x": g["x"][None]}, "shape", "is the sum over the first 1 axes missing?"),

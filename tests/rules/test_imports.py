@@ -16,81 +16,92 @@ ROOT = Path(gradcheck.__file__).parents[1]
 #: Room -> rooms of gradcheck that it may import while it is being imported, or for its types. Every room may import
 #: itself; "gradcheck" is the public API, "reference_layers" stands for itself.
 ALLOWED = {
-    "__init__": {"adapters", "check", "numeric", "reports", "subject", "suite"},
+    "__init__": {"adapters", "check", "numeric", "records", "reports", "subject", "suites", "version"},
     "__main__": set(),
-    "adapters": {"subject"},
-    "campaign": {"canaries", "cases", "checks", "execution", "kinds", "reports", "subject", "suite"},
-    "canaries": {"check", "checks", "faults", "subject"},
-    "cases": {"adapters", "kinds", "suite"},
-    "check": {"checks", "reports", "subject"},
-    "checks": {"numeric", "reports", "subject"},
-    "cli": {"execution", "gradcheck", "kinds", "reports", "self_test", "subject", "suite", "targets"},
-    "diagnosis": {"checks", "faults", "numeric", "reports", "subject"},
-    "execution": {
-        *("cases", "check", "checks", "diagnosis", "kinds", "reports", "sentences", "subject", "suite", "targets"),
+    "adapters": {"messages", "subject"},
+    "campaign": {"reports", "runs", "targets"},
+    "check": {"adapters", "checks", "numeric", "reports", "subject", "suites"},
+    "checks": {"messages", "numeric", "records", "subject"},
+    "cli": {
+        *("checks", "kinds", "messages", "mutants", "records", "reports", "runs", "study", "suites", "targets"),
+        *("timing", "version"),
     },
-    "faults": {"subject"},
-    "kinds": {"adapters", "faults", "reference_layers", "reports", "sentences", "strategies", "subject", "suite"},
+    "diagnosis": {"checks", "mutants", "numeric", "records", "subject"},
+    "execution": {"runs"},
+    "kinds": {"adapters", "messages", "mutants", "reference_layers", "strategies", "subject", "suites"},
+    "messages": set(),
+    "mutants": {"checks", "numeric", "records", "reference_layers", "runs", "subject", "suites"},
     "numeric": set(),
-    "pytest_plugin": {"campaign", "check", "checks", "reports", "subject", "suite", "targets"},
-    "reports": {"subject"},
-    "self_test": {"cases", "checks", "execution", "faults", "kinds", "numeric", "reports", "subject", "suite"},
-    "sentences": set(),
+    "pytest_plugin": {"check", "checks", "messages", "records", "reports", "runs", "subject", "suites", "targets"},
+    "records": {"messages", "version"},
+    "reports": {"messages", "records"},
+    "runs": {
+        *("checks", "diagnosis", "messages", "mutants", "records", "reports", "subject", "suites", "targets"),
+        "version",
+    },
     "strategies": {"numeric"},
-    "study": {"check", "checks", "numeric", "reports", "sentences", "subject", "suite", "timing"},
-    "subject": set(),
-    "suite": {"kinds", "reports", "sentences", "subject"},
-    "targets": {"kinds", "sentences", "subject", "suite"},
-    "timing": {"cases", "check", "checks", "numeric", "reports", "sentences", "subject", "suite"},
+    "study": {"checks", "messages", "numeric", "records", "reports", "subject", "suites", "timing"},
+    "subject": {"messages"},
+    "suites": {"adapters", "messages", "mutants", "records", "strategies", "subject"},
+    "targets": {"messages", "subject", "suites"},
+    "timing": {"checks", "messages", "numeric", "records", "reports", "subject", "suites"},
+    "version": set(),
 }
 #: Rooms that its functions may import beside those, when they are called.
 LATER = {
     "__main__": {"cli"},
-    "check": {"adapters", "campaign", "execution", "suite"},
-    "cli": {"campaign", "checks", "study", "timing"},
-    "pytest_plugin": {"gradcheck", "timing"},  # the first for the version alone
-    "execution": {"gradcheck"},  # for the version alone
-    "reports": {"gradcheck"},  # for the version alone
-    "suite": {"adapters"},
-    "timing": {"gradcheck"},  # for the version alone
+    "check": {"runs"},
+    "pytest_plugin": {"timing"},
+    "reports": {"version"},
+    "suites": {"kinds"},
+    "targets": {"kinds"},
+    "timing": {"version"},
 }
 #: Room -> the modules alone of another room that it may import.
 MODULES = {
-    ("checks", "reports"): {"gradcheck.records.run_record"},
-    ("check", "reports"): {"gradcheck.records.run_record"},
-    ("canaries", "checks"): {"gradcheck.checks.stages"},
-    ("campaign", "checks"): {"gradcheck.checks.stages"},
-    ("execution", "checks"): {"gradcheck.checks.stages"},
-    ("diagnosis", "checks"): {"gradcheck.checks.probe"},
+    ("__init__", "numeric"): {"gradcheck.numeric.plain"},
+    ("__init__", "records"): {"gradcheck.records.run_record"},
+    ("__init__", "reports"): {"gradcheck.reports.run_report"},
+    ("check", "checks"): {"gradcheck.checks.one_subject", "gradcheck.checks.stages"},
+    ("check", "numeric"): {"gradcheck.numeric.precision"},
+    ("check", "reports"): {"gradcheck.reports.run_report"},
+    ("checks", "records"): {"gradcheck.records.run_record"},
+    ("cli", "checks"): {"gradcheck.checks.stages"},
+    ("cli", "mutants"): {"gradcheck.mutants.self_test"},
+    ("diagnosis", "checks"): {"gradcheck.checks.answers", "gradcheck.checks.probe"},
+    ("diagnosis", "mutants"): {"gradcheck.mutants.generic", "gradcheck.mutants.mutant"},
     ("diagnosis", "numeric"): {
         *("gradcheck.numeric.function", "gradcheck.numeric.precision", "gradcheck.numeric.space")
     },
-    ("diagnosis", "reports"): {"gradcheck.records.run_record"},
-    ("cli", "checks"): {"gradcheck.checks.stages"},
-    ("pytest_plugin", "checks"): {"gradcheck.checks.stages"},
-    ("kinds", "reports"): {"gradcheck.records.run_record"},
+    ("diagnosis", "records"): {"gradcheck.records.run_record"},
     ("kinds", "adapters"): {"gradcheck.adapters.reference"},
-    ("self_test", "checks"): {"gradcheck.checks.stages"},
-    ("self_test", "numeric"): {"gradcheck.numeric.plain"},
-    ("self_test", "reports"): {"gradcheck.records.report_json", "gradcheck.records.run_record"},
+    ("kinds", "suites"): {"gradcheck.suites.kind"},
+    ("mutants", "checks"): {"gradcheck.checks.one_subject", "gradcheck.checks.stages"},
+    ("mutants", "numeric"): {"gradcheck.numeric.plain"},
+    ("mutants", "runs"): {"gradcheck.runs.check_case"},
+    ("pytest_plugin", "checks"): {"gradcheck.checks.stages"},
+    ("runs", "checks"): {"gradcheck.checks.one_subject", "gradcheck.checks.stages"},
+    ("runs", "mutants"): {"gradcheck.mutants.sensitivity"},
+    ("runs", "reports"): {"gradcheck.reports.run_report"},
     ("strategies", "numeric"): {"gradcheck.numeric.array_layouts"},
-    ("study", "checks"): {"gradcheck.checks.probe", "gradcheck.checks.stages"},
-    ("suite", "reports"): {"gradcheck.records.run_record"},
-    ("timing", "checks"): {"gradcheck.checks.stages"},
+    ("study", "checks"): {
+        *("gradcheck.checks.answers", "gradcheck.checks.one_subject"),
+        *("gradcheck.checks.probe", "gradcheck.checks.stages"),
+    },
+    ("suites", "mutants"): {"gradcheck.mutants.mutant"},
+    ("suites", "records"): {"gradcheck.records.run_record"},
+    ("timing", "checks"): {"gradcheck.checks.one_subject", "gradcheck.checks.stages"},
     ("timing", "numeric"): {"gradcheck.numeric.plain", "gradcheck.numeric.precision"},
-    ("__init__", "numeric"): {"gradcheck.numeric.plain"},
-    ("__init__", "reports"): {"gradcheck.records.run_record"},
 }
 #: Room -> foreign packages beyond NumPy that it may import, and whether that may be while it is being imported.
 FOREIGN = {
     "cli": {"click": True, "rich": True},
-    "campaign": {"hypothesis": False},
-    "cases": {"hypothesis": False},
-    "kinds": {"hypothesis": False},
-    "reports": {"jinja2": False, "matplotlib": False},
+    "kinds": {"hypothesis": True},
     "pytest_plugin": {"_gradcheck_pytest": True, "hypothesis": False, "pytest": True},
+    "reports": {"jinja2": False, "matplotlib": False},
+    "runs": {"hypothesis": False},
     "strategies": {"hypothesis": False},
-    "suite": {"hypothesis": False},
+    "suites": {"hypothesis": False},
     "timing": {"hypothesis": False},
 }
 
@@ -195,13 +206,14 @@ def test_no_room_is_allowed_more_than_it_uses():
 
 PLANTED = {
     "numeric/plain.py": ("from gradcheck.checks.probe import Probe\nimport numpy\n", "imports gradcheck.checks.probe"),
-    "checks/laws.py": ("import reference_layers.conv\n", "imports reference_layers.conv"),
+    "checks/check_laws.py": ("import reference_layers.conv\n", "imports reference_layers.conv"),
     "checks/text.py": ("from gradcheck.reports.text import WIDTH\n", "imports gradcheck.reports.text"),
-    "adapters/torch.py": ("import torch\n", "imports torch"),
+    "adapters/frameworks/torch.py": ("import torch\n", "imports torch"),
     "strategies/images.py": ("def images():\n    from gradcheck.kinds import KINDS\n", "imports gradcheck.kinds"),
-    "kinds/early.py": ("from hypothesis import given\n", "imports hypothesis too early"),
+    "suites/early.py": ("from hypothesis import given\n", "imports hypothesis too early"),
     "reports/html.py": ("from ..checks import probe\n", "imports gradcheck.checks"),
-    "check.py": ("from gradcheck import campaign\n", "imports gradcheck.runs too early"),
+    "check.py": ("from gradcheck import runs\n", "imports gradcheck.runs too early"),
+    "records/run_record.py": ("from gradcheck.reports.text import WIDTH\n", "imports gradcheck.reports.text"),
     "subject.py": (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from gradcheck.suites.suite import Suite\n",
         "imports gradcheck.suites.suite",
@@ -319,7 +331,15 @@ def foreign_modules(statement: str, *folders: Path) -> set[str]:
     return {name for name in result.stdout.split() if name not in known and not name.startswith(("_cython", "cython"))}
 
 
-@pytest.mark.parametrize("statement", ["import gradcheck", "import gradcheck.kinds", "import reference_layers"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import gradcheck",
+        "import gradcheck.kinds",
+        "import gradcheck.runs, gradcheck.targets",
+        "import reference_layers",
+    ],
+)
 def test_importing_loads_numpy_and_the_standard_library_only(statement):
     assert foreign_modules(statement) == set()
 
