@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.checks.numeric_forward import SIGMAS
 from gradcheck.checks.setting import Setting
+from gradcheck.numeric.function import evaluate_pair
 from gradcheck.numeric.ladder import RATIO, Rung, Slopes, climb, read
 from gradcheck.numeric.precision import DOUBLE, HALF, Precision
 from gradcheck.numeric.space import Vector, norm, rms
@@ -23,6 +24,10 @@ _MOSTLY_SMOOTH = 0.5
 _ANALYTIC_ROUNDINGS = 64.0
 #: Truncation errors of different outputs are added as if independent (the cotangent's signs are random).
 _TRUNCATION_SIGMAS = 3.0
+#: Slopes along two parts of a tangent that miss the slope along it by more than this share do not add up.
+_CREASE = 1e-2
+#: An order statistic may take the same entry along all three by chance.
+_CREASE_TRIALS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +68,19 @@ class Examination:
 def examine(setting: Setting, tangent: Vector) -> Examination:
     """Examine the gradient along one tangent, with a fresh cotangent."""
     cotangent = setting.cotangent()
-    rungs = _climb_until_clear(setting, tangent)
-    found = _judge(setting, read(rungs, setting.noise, setting.function.precision), cotangent, tangent, 0.0)
+    rungs = _climb(setting, tangent, setting.first_step)
+    still = _examine_still(setting, rungs, tangent, cotangent)
+    if still is not None and still.state == "wrong":
+        return still
+    rungs = _climb_until_clear(setting, tangent, rungs)
+    found = _judge(setting, _read(setting, rungs), cotangent, tangent, 0.0)
     if found.state != "right" or found.judged <= _MOSTLY_SMOOTH:
         before = setting.function.precision
         if setting.forward.measure(found.slopes) and setting.function.precision is not before:
-            rungs = _climb_until_clear(setting, tangent)
-        found = _judge_with_spread(setting, read(rungs, setting.noise, setting.function.precision), cotangent, tangent)
+            rungs = _climb_until_clear(setting, tangent, _climb(setting, tangent, setting.first_step))
+        found = _judge_with_spread(setting, _read(setting, rungs), cotangent, tangent)
+    if still is not None and (found.state == "unknown" or found.judged < still.judged):
+        return still
     return _examine_rest(setting, rungs, found, cotangent) if found.state == "right" else found
 
 
@@ -84,16 +95,46 @@ def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examinatio
     return examine(setting, first)
 
 
-def examine_still(setting: Setting, tangent: Vector) -> Examination | None:
-    """Examine along a tangent where the outputs stand still on small steps; None where they move.
+def _examine_still(setting: Setting, rungs: tuple[Rung, ...], tangent: Vector, cotangent: Vector) -> Examination | None:
+    """Examine along a tangent where all outputs stand still on small steps; None where one moves.
 
-    A ladder that looks for a slope climbs on from there, until it meets the kink at which a dead unit wakes up.
+    Their slopes are zero to within their rounding. A ladder that looks for a slope climbs on from there, until it meets
+    the kink at which a dead unit wakes up or a satisfied margin ends.
     """
-    rungs = climb(setting.function, setting.point, setting.outputs, tangent, setting.first_step, _RUNGS)
-    slopes = read(rungs, setting.noise, setting.function.precision)
-    if slopes.value.any() or not slopes.smooth.all():
+    slopes = _read(setting, rungs)
+    if any(rung.slope.any() or rung.gap.any() for rung in rungs) or not slopes.smooth.all():
         return None
-    return _judge_with_spread(setting, slopes, setting.cotangent(), tangent)
+    return _judge_with_spread(setting, slopes, cotangent, tangent)
+
+
+def find_creased(setting: Setting) -> NDArray[np.bool_]:
+    """Return the outputs that are not linear near the point, although they look smooth along every tangent.
+
+    The one-sided slopes of an order statistic such as a median are the same along a tangent and against it, but the
+    slope along a tangent is not the sum of those along two parts of it.
+    """
+    step = setting.function.precision.one_sided_step
+
+    def slope(tangent: Vector) -> Vector:
+        pair = evaluate_pair(setting.function, setting.point, step * tangent)
+        return (pair.plus - pair.minus) / (2 * step)
+
+    creased = np.zeros(setting.outputs.size, bool)
+    for _ in range(_CREASE_TRIALS):
+        tangent, chosen = setting.tangent(), setting.rng.random(setting.space.size) < 0.5
+        whole, first, rest = (slope(move) for move in (tangent, tangent * chosen, tangent * ~chosen))
+        bent = np.abs(whole - first - rest)
+        expected = _CREASE * (np.abs(whole) + np.abs(first) + np.abs(rest)) + 2 * SIGMAS * setting.noise / step
+        creased |= bent > expected
+    return creased
+
+
+def _read(setting: Setting, rungs: tuple[Rung, ...], chosen: NDArray[np.bool_] | None = None) -> Slopes:
+    """Return the slopes that a ladder shows; outputs that are known to have a kink at the point are not smooth."""
+    slopes = read(rungs, setting.noise, setting.function.precision, chosen)
+    if setting.creased is None:
+        return slopes
+    return replace(slopes, smooth=slopes.smooth & ~setting.creased, at_point=slopes.at_point | setting.creased)
 
 
 def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination, cotangent: Vector) -> Examination:
@@ -101,7 +142,7 @@ def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination,
     rough = ~found.slopes.smooth
     if not rough.any() or setting.function.precision is not DOUBLE:
         return found
-    slopes = read(rungs, setting.noise, setting.function.precision, rough)
+    slopes = _read(setting, rungs, rough)
     rest = replace(slopes, smooth=slopes.smooth & rough)
     if not rest.smooth.any():
         return found
@@ -124,22 +165,24 @@ def _judge_with_spread(setting: Setting, slopes: Slopes, cotangent: Vector, tang
     return _judge(setting, slopes, cotangent, tangent, rounding + floor)
 
 
-def _climb_until_clear(setting: Setting, tangent: Vector) -> tuple[Rung, ...]:
-    """Climb a ladder; go on to larger steps where rounding drowns the slope, to smaller ones past kinks close by."""
-    climb_from = partial(climb, setting.function, setting.point, setting.outputs, tangent, rungs=_RUNGS)
-    rungs = climb_from(setting.first_step)
+def _climb(setting: Setting, tangent: Vector, step: float) -> tuple[Rung, ...]:
+    return climb(setting.function, setting.point, setting.outputs, tangent, step, _RUNGS)
+
+
+def _climb_until_clear(setting: Setting, tangent: Vector, rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
+    """Climb on to larger steps where rounding drowns the slope, to smaller ones past kinks close by."""
     # A forward of hidden lower precision looks rough everywhere, and flat on steps too small for it to move.
     slopes = read(rungs, setting.noise, setting.function.precision)
     suspect = setting.function.precision is DOUBLE and np.mean(slopes.smooth) <= _MOSTLY_SMOOTH
     if suspect and setting.forward.measure(slopes) and setting.function.precision is not DOUBLE:
-        rungs = climb_from(setting.first_step)
+        rungs = _climb(setting, tangent, setting.first_step)
     precision = setting.function.precision
     while len(rungs) < precision.most_rungs:
         slopes = read(rungs, setting.noise, precision)
         if _drowned(slopes, precision):
-            rungs = climb_from(rungs[0].step * RATIO**_RUNGS) + rungs
+            rungs = _climb(setting, tangent, rungs[0].step * RATIO**_RUNGS) + rungs
         elif precision is not HALF and _may_clear_up(slopes, len(rungs)):
-            rungs += climb_from(rungs[-1].step / RATIO)
+            rungs += _climb(setting, tangent, rungs[-1].step / RATIO)
         else:
             break
     return rungs

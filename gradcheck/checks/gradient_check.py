@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradcheck.checks.escalation import Examination, examine_twice
+from gradcheck.checks.escalation import Examination, examine_twice, find_creased
 from gradcheck.checks.evidence import GradientEvidence
 from gradcheck.checks.kinks import judge_kinks
 from gradcheck.checks.localize import compare_every_entry, localize, wrong_parts
@@ -46,6 +46,9 @@ def check_gradient(
     )
     for names in screened.suspects:
         evidence, wrong = _judge_closely(setting, names, evidence)
+        if wrong is not None and (creased := find_creased(setting) & wrong.slopes.smooth).any():
+            setting = replace(setting, creased=creased)
+            evidence, wrong = _judge_closely(setting, names, evidence)
         if wrong is not None:
             evidence += _blame(setting, wrong, take_apart)
     if exhaustive and not evidence.is_wrong:

@@ -1,9 +1,17 @@
-"""Kinks and ties: outputs without a derivative at the point, judged by the one-sided slopes of single entries.
+"""Kinks and ties: outputs without a derivative at the point, judged by the gradients that they have beside it.
 
-For one such output at a time the cotangent is one-hot, so that the analytic values belong to that output alone.
-Accepted is a value between the two one-sided slopes of its entry. Over entries that are tied with each other the sum
-of the values must be the slope along moving them together, where that is smooth: this accepts "first", "last" and
-"even split", and refuses "every tied maximum gets everything".
+Accepted is what lies in the convex hull of the gradients at nearby smooth points: Clarke's generalised gradient,
+sampled. So "first", "last" and "even split" pass at a tie of any size, and "every tied maximum gets everything" does
+not; where several kinks add up, each may have a convention of its own.
+
+A value outside of the hull is a fault where the kink is that of one primitive (a jump between two slopes, a maximum, an
+order statistic) or a sum of kinks in single entries. Where kinks are composed, as in ``relu(x) - relu(-x)``,
+conventions that are legal one by one may lead outside, and nothing is said.
+
+References
+----------
+F. H. Clarke, Optimization and Nonsmooth Analysis (1983), chapter 2. J. V. Burke, A. S. Lewis and M. L. Overton, A
+robust gradient sampling algorithm for nonsmooth, nonconvex optimization, SIAM J. Optim. 15 (2005).
 """
 
 from __future__ import annotations
@@ -14,25 +22,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.numeric_forward import SIGMAS
+from gradcheck.checks.probe import Linearization
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.directions import signed_random
-from gradcheck.numeric.function import evaluate_pair
-from gradcheck.numeric.ladder import RATIO, climb, read
-from gradcheck.numeric.precision import DOUBLE
+from gradcheck.numeric.function import displacement, evaluate_pair
+from gradcheck.numeric.hull import nearest_in_hull
 from gradcheck.numeric.space import Vector, norm
 
 #: Kinked outputs that are looked at.
 SAMPLE = 6
-#: An output that depends on more entries than this is not taken apart.
-MAX_ENTRIES = 64
-_MAX_PAIRS = 1500
-#: One-sided slopes that change by more than this share between two steps have no limit there, or another kink
-#: lies beside the point: nothing can be said of them.
-_CONVERGED = 0.1
-#: Share of the gap that a further kink may have without being seen, and trials in which it must not be seen.
-_ELEMENTARY = 1e-3
-_TRIALS = 3
+#: Pairs of opposite points beside the point that every output is looked at from.
+_PAIRS = 4
+#: Every other pair is so many times nearer: gradients that are larger there have no limit, as at a cusp.
+_NEARER, _GROWTH = 2.0, 1.1
+#: Rounds of further points for an output whose value lies outside of the hull of those, and exchanges in each.
+_ROUNDS, _SWAPS = 4, 3
+#: Beside the point slopes are taken with a step so many times smaller than the distance from it.
+_FINER = 32.0
+#: A slope beside the point whose two sides differ by more than this share has another kink there, and is not used.
+_SMOOTH = 1e-2
+#: A gradient beside the point that is off by more than this share of its size is wrong there.
+_CLEARLY = 1e-3
+#: Share of the widest jump that a value may lie outside: a further kink too small to be seen has a convention too.
+_SLACK = 8e-3
+#: The same for gaps, in trials of which each must agree.
+_GAP_SLACK, _TRIALS = 1e-3, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +61,7 @@ class KinkFault:
         Entry of the primals' vector.
     analytic : float
     low, high : float
-        What would have been accepted, error bar included.
+        What would have been accepted.
     sentence : str
     """
 
@@ -77,250 +93,353 @@ class KinkVerdict:
     faults: tuple[KinkFault, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _OneSided:
-    """One-sided slopes of one output along one entry, with their error bar."""
-
-    position: int
-    below: float
-    above: float
-    bar: float
-    converged: bool
-
-    @property
-    def kinked(self) -> bool:
-        return abs(self.above - self.below) > 4 * self.bar
-
-    @property
-    def low(self) -> float:
-        return min(self.below, self.above) - self.bar
-
-    @property
-    def high(self) -> float:
-        return max(self.below, self.above) + self.bar
-
-
 def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
-    """Judge a sample of the outputs that are marked in `kinked`."""
+    """Judge a sample of the outputs that are marked in `kinked`.
+
+    Notes
+    -----
+    The points beside the point are shared by all outputs: three forwards for each of eight points, and for each output
+    one pullback at each. Only an output that is not settled by them is asked at further points of its own.
+    """
     positions = np.flatnonzero(kinked)
     sample = np.sort(setting.rng.permutation(positions)[:SAMPLE])
-    unit = setting.scale_of_entry
+    beside = list(_opposite_points(setting))
     conventions: set[str] = set()
     faults: list[KinkFault] = []
     judged = 0
-    for output, entries in zip(sample, _influences(setting, sample, unit), strict=True):
-        if entries is None:
-            continue
-        slopes = [_one_sided(setting, entry, int(output), unit) for entry in entries]
-        if not all(one.converged for one in slopes) or not _is_elementary(setting, int(output), slopes, unit):
-            continue
-        if not _is_complete(setting, int(output), entries):
+    for output in map(int, sample):
+        found = _judge_output(setting, output, beside)
+        if found is None:
             continue
         judged += 1
-        values = setting.linearization.pullback(_one_hot(setting, int(output)))
-        found = [
-            *_outside(setting, values, slopes),
-            *_leaks(setting, values, entries, int(output), unit),
-            *_unbalanced(setting, values, slopes, int(output), unit),
-        ]
-        faults += found
-        if not found:
-            conventions |= set(_conventions(setting, values, slopes))
+        if isinstance(found, KinkFault):
+            faults.append(found)
+        else:
+            conventions |= set(found)
     return KinkVerdict(
         outputs=positions.size, judged=judged, conventions=tuple(sorted(conventions)), faults=tuple(faults)
     )
 
 
-def _step(setting: Setting) -> float:
-    return setting.function.precision.one_sided_step
+@dataclass(frozen=True, kw_only=True)
+class _Beside:
+    """A point beside the point: what the subject says there, and a difference that it can be held to.
 
-
-def _one_hot(setting: Setting, output: int) -> Vector:
-    cotangent = np.zeros(setting.outputs.size)
-    cotangent[output] = 1.0
-    return cotangent
-
-
-def _influences(setting: Setting, outputs: NDArray[np.int_], unit: Vector) -> list[list[int] | None]:
-    """Find by halving which entries move each output; None where there are too many.
-
-    A group of entries that moves none of the outputs, neither up nor down, is dropped whole.
+    Attributes
+    ----------
+    move : Vector
+        How far it is from the point.
+    linearization : Linearization
+    taken : Vector
+        The direction of the difference.
+    slope, gap, noise : Vector
+        Central slope of each output, how far its one-sided slopes are apart, and the error of both.
     """
-    found: list[list[int]] = [[] for _ in outputs]
-    base = setting.outputs[outputs]
-    direction = unit * signed_random(setting.space.size, setting.rng) * _step(setting)
-    groups = [np.arange(setting.space.size)]
-    pairs = 0
-    while groups:
-        group = groups.pop()
-        pairs += 1
-        if pairs > _MAX_PAIRS or max(map(len, found)) > MAX_ENTRIES:
-            return [None for _ in outputs]
-        step = np.zeros(setting.space.size)
-        step[group] = direction[group]
-        pair = evaluate_pair(setting.function, setting.point, step)
-        moved = (pair.plus[outputs] != base) | (pair.minus[outputs] != base)
-        if not moved.any():
-            continue
-        if group.size == 1:
-            for k in np.flatnonzero(moved):
-                found[k].append(int(group[0]))
-            continue
-        groups += [group[group.size // 2 :], group[: group.size // 2]]
-    return [sorted(entries) for entries in found]
+
+    move: Vector
+    linearization: Linearization
+    taken: Vector
+    slope: Vector
+    gap: Vector
+    noise: Vector
 
 
-def _one_sided(setting: Setting, entry: int, output: int, unit: Vector) -> _OneSided:
-    """Extrapolate the one-sided slopes from two steps: four evaluations."""
-    wide = _raw_slopes(setting, entry, output, unit, _step(setting))
-    narrow = _raw_slopes(setting, entry, output, unit, _step(setting) / RATIO)
-    noise = SIGMAS * float(setting.noise[output]) * RATIO / (_step(setting) * unit[entry])
-    change = max(abs(wide[0] - narrow[0]), abs(wide[1] - narrow[1]))
-    converged = change + noise <= _CONVERGED * max(abs(narrow[0]), abs(narrow[1]))
-    return _OneSided(position=entry, below=narrow[0], above=narrow[1], bar=noise + 2 * change, converged=converged)
+@dataclass(frozen=True, kw_only=True)
+class _Slopes:
+    """The gradients of one output at points beside the point where it is smooth.
+
+    Attributes
+    ----------
+    gradients, moves : ndarray of shape (points, entries)
+    wrong : tuple of (float, float, int) or None
+        Analytic and numeric slope, and the largest entry, where the gradient is wrong beside the point too.
+    """
+
+    gradients: Vector
+    moves: Vector
+    wrong: tuple[float, float, int] | None
+
+    def plus(self, other: _Slopes) -> _Slopes:
+        """Return both."""
+        return _Slopes(
+            gradients=np.concatenate([self.gradients, other.gradients]),
+            moves=np.concatenate([self.moves, other.moves]),
+            wrong=self.wrong or other.wrong,
+        )
+
+    @property
+    def low(self) -> Vector:
+        """The least value of each entry."""
+        return np.asarray(self.gradients.min(axis=0))
+
+    @property
+    def high(self) -> Vector:
+        """The largest value of each entry."""
+        return np.asarray(self.gradients.max(axis=0))
 
 
-def _raw_slopes(setting: Setting, entry: int, output: int, unit: Vector, step: float) -> tuple[float, float]:
-    move = np.zeros(setting.space.size)
-    move[entry] = step * unit[entry]
-    above, below = setting.function.round(setting.point + move), setting.function.round(setting.point - move)
-    up, down = float(above[entry] - setting.point[entry]), float(setting.point[entry] - below[entry])
-    base = setting.outputs[output]
-    return (
-        float(base - setting.function.evaluate(below)[output]) / down,
-        float(setting.function.evaluate(above)[output] - base) / up,
+def _distance(setting: Setting) -> float:
+    """How far points beside the point are from it: little, but as much as the coarser dtype resolves."""
+    return max(setting.function.precision.one_sided_step, setting.probe.analytic_precision.one_sided_step)
+
+
+def _opposite_points(setting: Setting) -> Iterator[_Beside]:
+    for pair in range(_PAIRS):
+        move = setting.scale_of_entry * signed_random(setting.space.size, setting.rng) / _NEARER ** (pair % 2)
+        yield from (beside for sign in (1.0, -1.0) if (beside := _look_beside(setting, sign * move)) is not None)
+
+
+def _look_beside(setting: Setting, direction: Vector) -> _Beside | None:
+    """Return what the subject says beside the point; None where it has no values there."""
+    function, step = setting.function, _distance(setting) / _FINER
+    point = setting.space.round(setting.point + _distance(setting) * direction)
+    tangent = setting.scale_of_entry * signed_random(setting.space.size, setting.rng)
+    try:
+        linearization = setting.probe.linearize(point)
+        same = setting.probe.analytic_precision is function.precision
+        middle = linearization.outputs if same else function.evaluate(point)
+    except (FormError, SubjectRaisedError):
+        return None
+    pair = evaluate_pair(function, point, step * tangent)
+    return _Beside(
+        move=point - setting.point,
+        linearization=linearization,
+        taken=displacement(function, point, step * tangent) / (2 * step),
+        slope=(pair.plus - pair.minus) / (2 * step),
+        gap=np.abs(pair.plus - 2 * middle + pair.minus) / step,
+        noise=SIGMAS * setting.noise / step,
     )
 
 
-def _is_elementary(setting: Setting, output: int, slopes: list[_OneSided], unit: Vector) -> bool:
-    """Whether the output has one kink only, or one tie, so that one convention decides all its gradients.
+def _slopes(setting: Setting, output: int, points: list[_Beside]) -> _Slopes:
+    """Return the gradients of an output where they agree with differences."""
+    cotangent = np.zeros(setting.outputs.size)
+    cotangent[output] = 1.0
+    precisions = setting.probe.analytic_precision, setting.function.precision
+    tolerance = 10 * max(precision.analytic_tolerance for precision in precisions)
+    gradients, moves, wrong = [], [], []
+    for one in points:
+        slope, noise = float(one.slope[output]), float(one.noise[output])
+        if not one.gap[output] <= _SMOOTH * abs(slope) + 8 * noise:
+            continue
+        gradient = one.linearization.pullback(cotangent)
+        terms = gradient * one.taken
+        error, size = abs(float(terms.sum()) - slope), max(norm(terms), abs(slope))
+        if error <= tolerance * size + noise:
+            gradients.append(gradient)
+            moves.append(one.move)
+        elif error > max(_CLEARLY, tolerance) * size + 2 * noise:
+            wrong.append((float(terms.sum()), slope, int(np.argmax(np.abs(gradient)))))
+    shape = (len(gradients), setting.space.size)
+    return _Slopes(
+        gradients=np.reshape(gradients, shape),
+        moves=np.reshape(moves, shape),
+        wrong=wrong[0] if len(wrong) > 1 else None,
+    )
 
-    Where several kinks add up, each with a convention of its own, the sum may leave the one-sided slopes although
-    every part is right; nothing can then be said. The gap G(d) between the one-sided slopes along d tells:
-    a single kink has ``G(d) = |⟨v, d⟩|`` for some v, a tie of entries ``G(d) = c·(max d - min d)`` over them.
-    """
-    kinked = [one for one in slopes if one.kinked]
-    if len(kinked) < 2:
+
+def _judge_output(setting: Setting, output: int, points: list[_Beside]) -> KinkFault | list[str] | None:
+    """Return what is wrong with the gradient of an output, or its conventions; None where nothing can be said."""
+    slopes = _slopes(setting, output, points)
+    if slopes.wrong is not None:
+        return _wrong_beside(*slopes.wrong)
+    if not len(slopes.gradients) or not _has_limit(setting, slopes):
+        return None
+    cotangent = np.zeros(setting.outputs.size)
+    cotangent[output] = 1.0
+    value = setting.linearization.pullback(cotangent)
+    for again in range(_ROUNDS + 1):
+        margin = _margin(setting, slopes, value)
+        excess = value - nearest_in_hull(slopes.gradients, value)
+        if float(np.abs(excess).max()) <= margin:
+            return list(_conventions(setting, value, slopes))
+        if again < _ROUNDS:
+            slopes = slopes.plus(_slopes(setting, output, list(_further_points(setting, slopes, value, excess))))
+    varying = np.flatnonzero(slopes.high - slopes.low > margin)
+    if _adds_up(setting, output, varying):
+        inside = (value >= slopes.low - margin) & (value <= slopes.high + margin)
+        return list(_conventions(setting, value, slopes)) if inside.all() else _outside(slopes, value, margin)
+    if _is_one_primitive(setting, output, varying, slopes, margin):
+        return _outside(slopes, value, margin)
+    return None
+
+
+def _has_limit(setting: Setting, slopes: _Slopes) -> bool:
+    """Whether gradients do not grow without end towards the point."""
+    reached = np.abs(slopes.moves / setting.scale_of_entry).max(axis=1)
+    near = reached <= _distance(setting) * 2 / _NEARER
+    if near.all() or not near.any():
         return True
-    positions = [one.position for one in kinked]
-    height = abs(kinked[0].above - kinked[0].below)
-    noise = 8 * SIGMAS * float(setting.noise[output]) / _step(setting)
-    is_single = is_tie = True
-    for _ in range(_TRIALS):
-        first, second = (unit[positions] * signed_random(len(positions), setting.rng) for _ in range(2))
-        gaps = [_gap(setting, output, positions, move) for move in (first, second, first + second)]
-        slack = _ELEMENTARY * (gaps[0] + gaps[1]) + noise
-        if noise > 10 * _ELEMENTARY * (gaps[0] + gaps[1]):
-            return False
-        is_single &= min(abs(gaps[2] - gaps[0] - gaps[1]), abs(gaps[2] - abs(gaps[0] - gaps[1]))) <= slack
-        is_tie &= all(
-            abs(gap - height * float(np.ptp(move))) <= slack for gap, move in zip(gaps, (first, second), strict=False)
-        )
-    return is_single or is_tie
+    nearer, farther = (float(np.abs(slopes.gradients[chosen]).max()) for chosen in (near, ~near))
+    return nearer <= _GROWTH * farther
 
 
-def _is_complete(setting: Setting, output: int, entries: list[int]) -> bool:
-    """Whether the output depends on those entries only, and on no others even when they all move.
+def _further_points(setting: Setting, slopes: _Slopes, value: Vector, excess: Vector) -> Iterator[_Beside]:
+    """Yield points at which the output may have a gradient that reaches farther towards `value`.
 
-    The middle one of three equal values, sorted, stands still when any one of them moves, and moves with them all.
+    For a convex output that is the one towards the excess, for a concave one the opposite. An output that takes one of
+    several tied entries, as an order statistic does, takes another of them where the two exchange their places.
     """
-    others = setting.tangent() * _step(setting)
-    others[entries] = 0.0
-    pair = evaluate_pair(setting.function, setting.point, others)
-    return bool(pair.plus[output] == pair.minus[output] == setting.outputs[output])
+    unit = setting.scale_of_entry
+    towards = unit * excess / float(np.abs(excess).max())
+    swapped = _swapped(setting, slopes, value, excess)
+    for sign, near in ((1.0, 0.1), (-1.0, 0.1), (0.0, 1.0)):
+        noise = near * unit * signed_random(value.size, setting.rng)
+        beside = _look_beside(setting, 2 * sign * towards + noise)
+        if beside is not None:
+            yield beside
+    for direction in swapped:
+        beside = _look_beside(setting, direction)
+        if beside is not None:
+            yield beside
 
 
-def _gap(setting: Setting, output: int, positions: list[int], move: Vector) -> float:
+def _swapped(setting: Setting, slopes: _Slopes, value: Vector, excess: Vector) -> list[Vector]:
+    """Return directions known already, with the entry that was taken there exchanged for one that was not yet."""
+    unit = setting.scale_of_entry
+    unseen = np.flatnonzero((value != 0) & (slopes.low == slopes.high))
+    unseen = unseen[np.argsort(-np.abs(excess[unseen]), kind="stable")][:_SWAPS]
+    varying = slopes.high != slopes.low
+    directions = []
+    for entry in unseen:
+        at = int(setting.rng.integers(len(slopes.gradients)))
+        taken = int(np.argmax(np.where(varying, np.abs(slopes.gradients[at]), -1.0)))
+        direction = slopes.moves[at] / unit / _distance(setting)
+        direction[[taken, entry]] = direction[[entry, taken]]
+        directions.append(unit * direction)
+    return directions
+
+
+def _margin(setting: Setting, slopes: _Slopes, value: Vector) -> float:
+    """Return how far outside of the hull a value may lie: rounding, curvature, kinks too small to be seen."""
+    widest = float((slopes.high - slopes.low).max())
+    largest = float(np.abs(slopes.gradients).max())
+    rounding = 64 * setting.probe.analytic_precision.unit * float(np.abs(value).max())
+    curvature = 2 * _distance(setting) * largest
+    return rounding + curvature + _SLACK * widest + setting.analytic_floor(np.ones(1), 1.0)
+
+
+# Which kinks are told from their gaps
+
+
+def _gap(setting: Setting, output: int, move: Vector) -> float:
     """Return how far the one-sided slopes of an output are apart along one move: two evaluations."""
-    step = np.zeros(setting.space.size)
-    step[positions] = _step(setting) * move
-    pair = evaluate_pair(setting.function, setting.point, step)
-    return abs(float(pair.plus[output] - 2 * setting.outputs[output] + pair.minus[output])) / _step(setting)
+    step = _distance(setting)
+    pair = evaluate_pair(setting.function, setting.point, step * move)
+    return abs(float(pair.plus[output] - 2 * setting.outputs[output] + pair.minus[output])) / step
 
 
-def _outside(setting: Setting, values: Vector, slopes: list[_OneSided]) -> Iterator[KinkFault]:
-    widest = max((abs(one.above - one.below) for one in slopes), default=0.0)
-    for one in slopes:
-        value = float(values[one.position])
-        rounding = setting.probe.analytic_precision.unit * 64 * abs(value)
-        # A further kink too small to be seen has a convention of its own.
-        margin = rounding + setting.analytic_floor(np.ones(1), 1.0) + 8 * _ELEMENTARY * widest
-        if not one.low - margin <= value <= one.high + margin:
-            yield KinkFault(
-                position=one.position,
-                analytic=value,
-                low=one.low,
-                high=one.high,
-                sentence=f"at a kink the one-sided slopes are {one.below:.6g} and {one.above:.6g}: "
-                f"expected a value between them, got {value:.6g}",
+def _gap_noise(setting: Setting, output: int) -> float:
+    return 8 * SIGMAS * float(setting.noise[output]) / _distance(setting)
+
+
+def _random_moves(setting: Setting, entries: NDArray[np.int_]) -> Vector:
+    move = np.zeros(setting.space.size)
+    move[entries] = setting.scale_of_entry[entries] * signed_random(entries.size, setting.rng)
+    return move
+
+
+def _adds_up(setting: Setting, output: int, varying: NDArray[np.int_]) -> bool:
+    """Whether the output is a sum of kinks in single entries: gaps of two halves add up, whichever way these move."""
+    noise, gaps = _gap_noise(setting, output), []
+    for _ in range(_TRIALS):
+        move = _random_moves(setting, varying)
+        half = np.zeros(setting.space.size, bool)
+        half[setting.rng.permutation(varying)[: max(1, varying.size // 2)]] = True
+        first, rest = np.where(half, move, 0.0), np.where(half, 0.0, move)
+        parts = _gap(setting, output, first) + _gap(setting, output, rest)
+        for whole in (_gap(setting, output, first + rest), _gap(setting, output, first - rest)):
+            if abs(whole - parts) > _GAP_SLACK * (whole + parts) + noise:
+                return False
+        gaps.append(parts)
+    return min(gaps) > 4 * noise
+
+
+def _is_one_primitive(setting: Setting, output: int, varying: NDArray[np.int_], slopes: _Slopes, margin: float) -> bool:
+    """Whether the output has one kink, or takes one of several entries, so that one convention decides everything.
+
+    The gap G(d) between the one-sided slopes along d tells a single kink: ``G(d) = |⟨v, d⟩|`` for some v, so that
+    G(d + d′) is the sum or the difference of G(d) and G(d′). An output that takes one of its entries, as maxima and
+    order statistics do, has at every point beside it one and the same slope in one of the entries that vary.
+    """
+    among = slopes.gradients[:, varying]
+    taken = np.abs(among) > margin
+    if varying.size > 1 and (taken.sum(axis=1) == 1).all() and np.ptp(among[taken]) <= 2 * margin:
+        return True
+    noise = _gap_noise(setting, output)
+    for _ in range(_TRIALS):
+        first, second = _random_moves(setting, varying), _random_moves(setting, varying)
+        gaps = [_gap(setting, output, move) for move in (first, second, first + second)]
+        slack = _GAP_SLACK * (gaps[0] + gaps[1]) + noise
+        if noise > 10 * _GAP_SLACK * (gaps[0] + gaps[1]):
+            return False
+        if min(abs(gaps[2] - gaps[0] - gaps[1]), abs(gaps[2] - abs(gaps[0] - gaps[1]))) > slack:
+            return False
+    return True
+
+
+# What is told of them
+
+
+def _wrong_beside(analytic: float, numeric: float, position: int) -> KinkFault:
+    return KinkFault(
+        position=position,
+        analytic=analytic,
+        low=numeric,
+        high=numeric,
+        sentence=f"beside the kink, where the output is smooth, the gradient along a random tangent is {analytic:.6g} "
+        f"and the slope of the forward {numeric:.6g}",
+    )
+
+
+def _outside(slopes: _Slopes, value: Vector, margin: float) -> KinkFault:
+    """Return the fault of a value outside: that of the entry farthest from its slopes, or of the sum of a tie."""
+    low, high = slopes.low, slopes.high
+    beyond = np.maximum(low - value, value - high)
+    worst = int(np.argmax(beyond))
+    if beyond[worst] > margin:
+        wrong = float(value[worst])
+        if low[worst] == high[worst] == 0.0:
+            sentence = f"the output does not depend on this entry: expected 0, got {wrong:.6g}"
+        else:
+            sentence = (
+                f"at a kink the one-sided slopes are {low[worst]:.6g} and {high[worst]:.6g}: "
+                f"expected a value between them, got {wrong:.6g}"
             )
-
-
-def _leaks(setting: Setting, values: Vector, entries: list[int], output: int, unit: Vector) -> Iterator[KinkFault]:
-    """Entries that do not move the output, although their gradient is large enough to show, must have gradient zero."""
-    outside = np.abs(values)
-    outside[entries] = 0.0
-    visible = 16 * setting.noise[output] / (_step(setting) * unit)
-    floor = 64 * setting.probe.analytic_precision.unit * float(np.abs(values).max()) + visible
-    position = int(np.argmax(outside - floor))
-    if outside[position] <= floor[position]:
-        return
-    # In a low precision the moves of a whole group may have cancelled: the entry is asked alone.
-    if not any(_raw_slopes(setting, position, output, unit, _step(setting))):
-        value = float(values[position])
-        yield KinkFault(
-            position=position,
-            analytic=value,
-            low=0.0,
-            high=0.0,
-            sentence=f"the output does not depend on this entry: expected 0, got {value:.6g}",
+        return KinkFault(
+            position=worst, analytic=wrong, low=float(low[worst]), high=float(high[worst]), sentence=sentence
         )
+    tied = np.flatnonzero(high - low > margin)
+    worst = int(tied[np.argmax(np.abs(value[tied]))])
+    rates = slopes.gradients[:, tied].sum(axis=1)
+    return KinkFault(
+        position=worst,
+        analytic=float(value[worst]),
+        low=float(rates.min()) / tied.size,
+        high=float(rates.max()) / tied.size,
+        sentence=f"{tied.size} entries are tied: moved together they change the output at the rate "
+        f"{float(np.mean(rates)):.6g}, but their gradients sum to {float(value[tied].sum()):.6g}",
+    )
 
 
-def _unbalanced(
-    setting: Setting, values: Vector, slopes: list[_OneSided], output: int, unit: Vector
-) -> Iterator[KinkFault]:
+def _conventions(setting: Setting, value: Vector, slopes: _Slopes) -> Iterator[str]:
+    """Yield the name of the convention that was met in each primal."""
+    margin = _margin(setting, slopes, value)
+    varying = slopes.high - slopes.low > margin
     for part in setting.space:
-        tied = [one.position for one in slopes if one.kinked and part.start <= one.position < part.stop]
-        if len(tied) < 2:
-            continue
-        together = np.zeros(setting.space.size)
-        together[tied] = unit[tied]
-        first = _step(setting) if setting.function.precision is DOUBLE else setting.function.precision.first_step
-        rungs = climb(setting.function, setting.point, setting.outputs, together, first * RATIO, 2)
-        joint = read(rungs, setting.noise, setting.function.precision)
-        if not joint.smooth[output]:
-            continue
-        bar = SIGMAS * float(joint.rounding[output]) + float(joint.truncation[output])
-        bar += 64 * setting.probe.analytic_precision.unit * norm(values * joint.taken)
-        total, slope = float(np.dot(values, joint.taken)), float(joint.value[output])
-        if abs(total - slope) > bar:
-            scale = unit[tied[0]]
-            worst = tied[int(np.argmax(np.abs(values[tied])))]
-            yield KinkFault(
-                position=worst,
-                analytic=float(values[worst]),
-                low=(slope - bar) / scale / len(tied),
-                high=(slope + bar) / scale / len(tied),
-                sentence=f"{len(tied)} entries are tied: moved together they change the output at the rate "
-                f"{slope / scale:.6g}, but their gradients sum to {total / scale:.6g}",
-            )
+        kinked = part.start + np.flatnonzero(varying[part.slice])
+        if kinked.size == 1:
+            yield f"kink in {part.name}: {_side(slopes, int(kinked[0]), float(value[kinked[0]]))}"
+        elif kinked.size:
+            yield f"tie in {part.name}: {_share(value[kinked])}"
 
 
-def _conventions(setting: Setting, values: Vector, slopes: list[_OneSided]) -> Iterator[str]:
-    for part in setting.space:
-        kinked = [one for one in slopes if one.kinked and part.start <= one.position < part.stop]
-        if len(kinked) == 1:
-            yield f"kink in {part.name}: {_side(kinked[0], float(values[kinked[0].position]))}"
-        elif kinked:
-            yield f"tie in {part.name}: {_share(values[[one.position for one in kinked]])}"
-
-
-def _side(one: _OneSided, value: float) -> str:
-    place = (value - one.below) / (one.above - one.below)
+def _side(slopes: _Slopes, entry: int, value: float) -> str:
+    left, right = (float(np.mean(slopes.gradients[sign * slopes.moves[:, entry] > 0, entry])) for sign in (-1.0, 1.0))
+    place = (value - left) / (right - left)
     names = {0.0: "the slope from the left", 1.0: "the slope from the right", 0.5: "the mean of both slopes"}
     for at, name in names.items():
-        if abs(place - at) < 1e-3:
+        if abs(place - at) < _GAP_SLACK:
             return name
     return f"{place:.3g} of the way from the left slope to the right one"
 

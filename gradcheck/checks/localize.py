@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.checks.entrywise import EntryComparison, compare_entries
-from gradcheck.checks.escalation import Examination, examine_still, examine_twice
+from gradcheck.checks.escalation import Examination, examine_twice
 from gradcheck.checks.numeric_forward import SIGMAS
 from gradcheck.checks.projected import STEP, compare_once
 from gradcheck.checks.setting import Setting
@@ -127,9 +127,6 @@ def _worst_confirmed(setting: Setting, comparison: EntryComparison) -> int | Non
         single = np.zeros(setting.space.size)
         single[position] = setting.scale_of_entry[position]
         if examine_twice(setting, single, single).state == "wrong":
-            return int(candidate)
-        still = examine_still(setting, single)
-        if still is not None and still.state == "wrong":
             return int(candidate)
     return None
 

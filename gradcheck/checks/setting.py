@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.checks.answers import FormError
 from gradcheck.checks.numeric_forward import NumericForward
@@ -51,6 +52,8 @@ class Setting:
         How far tangents move each primal: by its scale, unless gradients were balanced.
     straight : float or None
         A step within which the forward was seen to have no kinks, where larger ones had.
+    creased : ndarray of bool or None
+        The outputs that have a kink at the point although their one-sided slopes are the same along every tangent.
     pulls : list of (Vector, Vector)
         The random cotangents that were pulled back so far, with their gradients.
     """
@@ -63,6 +66,7 @@ class Setting:
     scales: Vector
     moves: Vector
     straight: float | None = None
+    creased: NDArray[np.bool_] | None = None
     pulls: list[tuple[Vector, Vector]] = field(default_factory=list)
 
     @classmethod
