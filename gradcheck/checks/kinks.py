@@ -219,8 +219,8 @@ def _slopes(setting: Setting, output: int, points: list[_Beside]) -> _Slopes:
     tolerance = 10 * max(precision.analytic_tolerance for precision in precisions)
     gradients, moves, wrong = [], [], []
     for one in points:
-        slope, noise = float(one.slope[output]), float(one.noise[output])
-        if not one.gap[output] <= _SMOOTH * abs(slope) + 8 * noise:
+        slope, noise, gap = (float(values[output]) for values in (one.slope, one.noise, one.gap))
+        if not gap <= _SMOOTH * abs(slope) + 8 * noise:
             continue
         gradient = one.linearization.pullback(cotangent)
         terms = gradient * one.taken
@@ -228,7 +228,7 @@ def _slopes(setting: Setting, output: int, points: list[_Beside]) -> _Slopes:
         if error <= tolerance * size + noise:
             gradients.append(gradient)
             moves.append(one.move)
-        elif error > max(_CLEARLY, tolerance) * size + 2 * noise:
+        elif error > max(_CLEARLY, tolerance) * size + 2 * noise + gap / 2:  # a kink too small to be seen is crossed
             wrong.append((float(terms.sum()), slope, int(np.argmax(np.abs(gradient)))))
     shape = (len(gradients), setting.space.size)
     return _Slopes(
@@ -297,13 +297,13 @@ def _further_points(setting: Setting, slopes: _Slopes, value: Vector, excess: Ve
 def _swapped(setting: Setting, slopes: _Slopes, value: Vector, excess: Vector) -> list[Vector]:
     """Return directions known already, with the entry that was taken there exchanged for one that was not yet."""
     unit = setting.scale_of_entry
-    unseen = np.flatnonzero((value != 0) & (slopes.low == slopes.high))
-    unseen = unseen[np.argsort(-np.abs(excess[unseen]), kind="stable")][:_SWAPS]
-    varying = slopes.high != slopes.low
+    unseen = np.flatnonzero((value != 0) & (slopes.low == slopes.high) & (excess != 0))
     directions = []
-    for entry in unseen:
+    for entry in unseen[np.argsort(-np.abs(excess[unseen]), kind="stable")][:_SWAPS]:
         at = int(setting.rng.integers(len(slopes.gradients)))
-        taken = int(np.argmax(np.where(varying, np.abs(slopes.gradients[at]), -1.0)))
+        beyond = np.abs(slopes.gradients[at] - value)
+        beyond[entry] = 0.0
+        taken = int(np.argmax(beyond))
         direction = slopes.moves[at] / unit / _distance(setting)
         direction[[taken, entry]] = direction[[entry, taken]]
         directions.append(unit * direction)
