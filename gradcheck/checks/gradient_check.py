@@ -45,10 +45,11 @@ def check_gradient(
         vacuous=screened.vacuous, resolution=screened.resolution, judged=dict.fromkeys(setting.names, 1.0)
     )
     for names in screened.suspects:
-        evidence, wrong = _judge_closely(setting, names, evidence)
-        if wrong is not None and (creased := find_creased(setting) & wrong.slopes.smooth).any():
+        found = _examine(setting, names)
+        if found.state != "right" and (creased := find_creased(setting) & found.slopes.smooth).any():
             setting = replace(setting, creased=creased)
-            evidence, wrong = _judge_closely(setting, names, evidence)
+            found = _examine(setting, names)
+        evidence, wrong = _judge_closely(setting, names, found, evidence)
         if wrong is not None:
             evidence += _blame(setting, wrong, take_apart)
     if exhaustive and not evidence.is_wrong:
@@ -56,11 +57,14 @@ def check_gradient(
     return evidence
 
 
+def _examine(setting: Setting, names: tuple[str, ...]) -> Examination:
+    return examine_twice(setting, *(setting.restricted(setting.tangent(), names) for _ in range(2)))
+
+
 def _judge_closely(
-    setting: Setting, names: tuple[str, ...], evidence: GradientEvidence
+    setting: Setting, names: tuple[str, ...], found: Examination, evidence: GradientEvidence
 ) -> tuple[GradientEvidence, Examination | None]:
-    """Examine a group of primals; return the evidence with what was found, and what says that they are wrong."""
-    found = examine_twice(setting, *(setting.restricted(setting.tangent(), names) for _ in range(2)))
+    """Return the evidence with what an examination of a group of primals found, and what says that they are wrong."""
     if found.state == "wrong":
         return evidence, found
     judged = found.judged if found.state == "right" else 0.0

@@ -96,7 +96,7 @@ def screen(setting: Setting, trials: int) -> Screened:
     for group in smaller:
         look = _look(setting, setting.restricted(setting.tangent(), group), group, pulled, _STEPS, zero)
         looks.append(look)
-        if _is_zero(look, zero):
+        if _is_zero(look, zero) and not look.kinked:
             vacuous += group
         elif look.is_settled:
             resolutions += _resolutions(setting, group, pulled, [look])
@@ -104,7 +104,7 @@ def screen(setting: Setting, trials: int) -> Screened:
             suspects.append(group)
     straight = [look.straight for look in looks if look.straight is not None]
     return Screened(
-        suspects=tuple(suspects),
+        suspects=tuple(dict.fromkeys(suspects)),
         vacuous=vacuous,
         resolution=max(resolutions, default=None),
         straight=straight[-1] if straight else None,
