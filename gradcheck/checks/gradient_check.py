@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradcheck.checks.escalation import Examination, examine_twice, find_creased
+from gradcheck.checks.escalation import Examination, examine, examine_twice, find_creased
 from gradcheck.checks.evidence import GradientEvidence
 from gradcheck.checks.kinks import judge_kinks
 from gradcheck.checks.localize import compare_every_entry, localize, wrong_parts
@@ -45,16 +45,31 @@ def check_gradient(
         vacuous=screened.vacuous, resolution=screened.resolution, judged=dict.fromkeys(setting.names, 1.0)
     )
     for names in screened.suspects:
-        found = _examine(setting, names)
-        if found.state != "right" and (creased := find_creased(setting) & found.slopes.smooth).any():
-            setting = replace(setting, creased=creased)
-            found = _examine(setting, names)
-        evidence, wrong = _judge_closely(setting, names, found, evidence)
+        setting, evidence, wrong = _judge_group(setting, names, evidence)
         if wrong is not None:
             evidence += _blame(setting, wrong, take_apart)
     if exhaustive and not evidence.is_wrong:
         evidence += GradientEvidence(wrong=tuple(compare_every_entry(setting)))
     return evidence
+
+
+def _judge_group(
+    setting: Setting, names: tuple[str, ...], evidence: GradientEvidence
+) -> tuple[Setting, GradientEvidence, Examination | None]:
+    """Judge a group of primals; what is not right is looked at for kinks that no single tangent shows, and judged anew.
+
+    Return the setting with those kinks, the evidence with what was found, and what says that the primals are wrong.
+    """
+    found = _examine(setting, names)
+    more, wrong = _judge_closely(setting, names, found, evidence)
+    doubtful = found if wrong is None and found.state == "unknown" else wrong
+    if doubtful is None or setting.creased is not None:
+        return setting, more, wrong
+    creased = find_creased(setting) & doubtful.slopes.smooth
+    if not creased.any():
+        return setting, more, wrong
+    setting = replace(setting, creased=creased)
+    return setting, *_judge_closely(setting, names, _examine(setting, names), evidence)
 
 
 def _examine(setting: Setting, names: tuple[str, ...]) -> Examination:
@@ -90,8 +105,8 @@ def _judge_rough(
         if verdict.faults:
             return evidence, None
     together = setting.restricted(setting.uniform_tangent(), names)
-    tied = examine_twice(setting, together, together)
-    if tied.state == "wrong":
+    tied = examine(setting, together)
+    if tied.state == "wrong" and examine(setting, together).state == "wrong":
         return evidence, tied
     if found.state != "right" or found.judged < _ENOUGH_JUDGED:
         for name in names:

@@ -281,17 +281,12 @@ def _further_points(setting: Setting, slopes: _Slopes, value: Vector, excess: Ve
     several tied entries, as an order statistic does, takes another of them where the two exchange their places.
     """
     unit = setting.scale_of_entry
-    towards = unit * excess / float(np.abs(excess).max())
-    swapped = _swapped(setting, slopes, value, excess)
-    for sign, near in ((1.0, 0.1), (-1.0, 0.1), (0.0, 1.0)):
-        noise = near * unit * signed_random(value.size, setting.rng)
-        beside = _look_beside(setting, 2 * sign * towards + noise)
-        if beside is not None:
-            yield beside
-    for direction in swapped:
-        beside = _look_beside(setting, direction)
-        if beside is not None:
-            yield beside
+    directions = _swapped(setting, slopes, value, excess)
+    if not directions:
+        towards = 2 * unit * excess / float(np.abs(excess).max())
+        for sign, near in ((1.0, 0.1), (-1.0, 0.1), (0.0, 1.0)):
+            directions.append(sign * towards + near * unit * signed_random(value.size, setting.rng))
+    yield from (beside for direction in directions if (beside := _look_beside(setting, direction)) is not None)
 
 
 def _swapped(setting: Setting, slopes: _Slopes, value: Vector, excess: Vector) -> list[Vector]:

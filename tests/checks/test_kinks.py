@@ -130,3 +130,100 @@ def test_a_second_derivative_that_jumps_is_no_fault(seed, dtype):
     x = np.where(rng.random((6, 25)) < 0.5, 0.0, rng.standard_normal((6, 25))).astype(dtype)
     report = gradcheck.check(ELU(1.0), x, seed=seed)
     assert not report.failures, str(report)
+
+
+# Ties of more than two, several kinks in one output: the convex hull
+
+
+def scattered(x, where, g):
+    gradient = np.zeros_like(x)
+    gradient[where] = g
+    return gradient
+
+
+def of_one(forward, backward):
+    """A vjp of one primal x from a pair of functions."""
+    return lambda primals: (forward(primals["x"]), lambda g: {"x": backward(primals["x"], g)})
+
+
+def stable(x):
+    return np.argsort(x, kind="stable")
+
+
+SORT = of_one(lambda x: x[stable(x)], lambda x, g: scattered(x, stable(x), g))
+LARGEST_TWO = of_one(lambda x: x[stable(-x)[:2]], lambda x, g: scattered(x, stable(-x)[:2], g))
+MEDIAN = of_one(lambda x: np.sort(x)[len(x) // 2 :][:1], lambda x, g: scattered(x, stable(x)[len(x) // 2], g[0]))
+MEDIAN_TO_ALL = of_one(lambda x: np.sort(x)[len(x) // 2 :][:1], lambda x, g: g[0] * (x == np.sort(x)[len(x) // 2]))
+LENGTH = of_one(lambda x: np.abs(x).sum(keepdims=True), lambda x, g: g[0] * np.sign(x))
+LENGTH_BEYOND = of_one(lambda x: np.abs(x).sum(keepdims=True), lambda x, g: g[0] * (np.sign(x) + 2 * (x == 0)))
+HINGES = of_one(lambda x: np.maximum(0, 1 - x).sum(keepdims=True), lambda x, g: -g[0] * (x < 1))
+
+
+def variation(x):
+    return np.abs(np.diff(x)).sum(keepdims=True)
+
+
+def pulled_variation(x, g):
+    signs = np.sign(np.diff(x)) * g[0]
+    return np.pad(signs, (1, 0)) - np.pad(signs, (0, 1))
+
+
+VARIATION = of_one(variation, pulled_variation)
+TIED = {
+    "three zeros": [0.0, 0.0, 0.0],
+    "eight zeros": [0.0] * 8,
+    "three of five": [1.0, 0.5, 1.0, 1.0, -2.0],
+    "zeros of both signs": [0.0, -0.0, -0.5],
+    "after a ReLU": [0.0, 1.5, 0.0, 0.25, 0.0, 0.0],
+    "two ties": [2.0, 2.0, 2.0, -1.0, -1.0],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("values", TIED.values(), ids=TIED)
+@pytest.mark.parametrize(
+    "layer",
+    [SORT, LARGEST_TWO, MEDIAN, LENGTH, HINGES, VARIATION],
+    ids=["sort", "largest two", "median", "L1", "hinges", "total variation"],
+)
+def test_ties_of_any_size_and_sums_of_kinks_are_no_fault(layer, values, dtype):
+    for seed in range(3):
+        report = gradcheck.check(subject(layer, x=np.array(values)), seed=seed, dtype=dtype, contracts=False)
+        assert not report.failures, report
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("values", [TIED["three zeros"], TIED["eight zeros"], TIED["after a ReLU"]])
+@pytest.mark.parametrize("layer", [MEDIAN_TO_ALL, LENGTH_BEYOND], ids=["median to all", "L1 beyond"])
+def test_values_beyond_the_hull_are_refused_at_ties_and_sums_too(layer, values, dtype):
+    for seed in range(3):
+        report = gradcheck.check(subject(layer, x=np.array(values)), seed=seed, dtype=dtype, contracts=False)
+        assert report.verdict == "failed", report
+
+
+def test_kinks_of_all_windows_are_judged_in_the_same_forwards(rng):
+    """Max pooling after ReLU, the commonest stack there is: its cost does not grow with the image."""
+    costs = []
+    for size in (4, 8, 16):
+        x = np.maximum(rng.standard_normal((2, 3, size, size)), 0)
+        report = gradcheck.check(subject(max_pool("first", kernel=2, stride=2), x=x))
+        assert report.passed, report
+        costs.append(report.subjects[0].checks["gradient"].forward)
+    assert max(costs) <= 5 + 60
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_flat_region_beside_a_kink_judges(seed):
+    """Satisfied margins have gradient zero; a backward that forgets the mask there is wrong."""
+    x = np.random.default_rng(seed).uniform(0.4, 2, (3, 4))
+
+    def hinge(mask_at):
+        def vjp(primals):
+            margins = primals["x"]
+            loss = np.asarray(np.maximum(0, 0.3 - margins).sum() + 0.5)
+            return loss, lambda g: {"x": -g * (margins < mask_at)}
+
+        return vjp
+
+    assert gradcheck.check(subject(hinge(1.5), x=x), seed=seed).verdict == "failed"
+    assert gradcheck.check(subject(hinge(0.3), x=x), seed=seed).verdict != "failed"
