@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from gradcheck.diagnosis.explanations import Diagnosis
 from gradcheck.runs import causes
 
 pytest_plugins = ["pytester"]
@@ -33,4 +34,4 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def no_causes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let failures be told without their causes: for tests that ask whether a fault is found, which ends sooner."""
-    monkeypatch.setattr(causes, "_explained", lambda report, _diagnosis: report)
+    monkeypatch.setattr(causes, "diagnose", lambda *_: Diagnosis())

@@ -71,7 +71,6 @@ class Diagnosis:
     note: str = ""
 
 
-@np.errstate(all="ignore")  # explanations that do not fit may overflow
 def diagnose(
     draws: Iterable[Draw],
     mutants: Sequence[Mutant] = (),
@@ -97,24 +96,25 @@ def diagnose(
     Diagnosis
         An empty one where the layer does not answer the first case, or nobody knows what is right there.
     """
-    deadline = time.monotonic() + SECONDS
-    observer = _Observer(deadline)
-    evidence = _Evidence(draws, observer)
-    first = evidence.first
-    if first is None:
-        return Diagnosis(evaluations=observer.evaluations, note=_TOO_LARGE if observer.gave_up else "")
-    decisive = _Evidence(look_alikes, observer)
-    causes, descriptions = {}, {}
-    for primal in first.wrong:
-        survivors = _explanations(primal, evidence, decisive, mutants)
-        if survivors:
-            causes[primal] = _cause(survivors, first, primal)
-        else:
-            told = describe(primal, list(itertools.islice(evidence, _ENOUGH)))
-            descriptions[primal] = told if observer.has_time else _with(told, _NO_TIME)
-    if descriptions and (simpler := _passing(neighbours, observer)):
-        descriptions = {primal: _with(told, simpler) for primal, told in descriptions.items()}
-    return Diagnosis(first.wrong, causes, descriptions, observer.evaluations)
+    with np.errstate(all="ignore"):  # explanations that do not fit may overflow
+        deadline = time.monotonic() + SECONDS
+        observer = _Observer(deadline)
+        evidence = _Evidence(draws, observer)
+        first = evidence.first
+        if first is None:
+            return Diagnosis(evaluations=observer.evaluations, note=_TOO_LARGE if observer.gave_up else "")
+        decisive = _Evidence(look_alikes, observer)
+        causes, descriptions = {}, {}
+        for primal in first.wrong:
+            survivors = _explanations(primal, evidence, decisive, mutants)
+            if survivors:
+                causes[primal] = _cause(survivors, first, primal)
+            else:
+                told = describe(primal, list(itertools.islice(evidence, _ENOUGH)))
+                descriptions[primal] = told if observer.has_time else _with(told, _NO_TIME)
+        if descriptions and (simpler := _passing(neighbours, observer)):
+            descriptions = {primal: _with(told, simpler) for primal, told in descriptions.items()}
+        return Diagnosis(first.wrong, causes, descriptions, observer.evaluations)
 
 
 def _passing(neighbours: Iterable[tuple[str, Draw]], observer: _Observer) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -23,25 +22,24 @@ _FURTHER_CASES = 30
 
 def explain_subject(report: SubjectReport, subject: Subject, seed: int) -> SubjectReport:
     """Return the report of a subject with the causes of its failures."""
-    return _explained(report, lambda: diagnose(subject_draws(subject, seed)))
+    return _told(report, diagnose(subject_draws(subject, seed)) if _has_wrong_values(report) else Diagnosis())
 
 
 def explain_case(report: SubjectReport, suite: Suite, case: AnyCase, options: Options) -> SubjectReport:
     """Return the report of one case of a suite with the causes of its failures, for which further cases are asked."""
+    if not _has_wrong_values(report):
+        return _told(report, Diagnosis())
     precision = None if options.dtype is None else np.dtype(options.dtype)
-
-    def diagnosis() -> Diagnosis:
-        if isinstance(case, DrawnCase):
-            return diagnose(subject_draws(suite.subject(case, precision), case.seed))
-        usual, unusual = _further_cases(suite, case, options.seed + 1)
-        return diagnose(
-            case_draws(suite, [*with_other_seeds(case), *usual], precision),
-            case.kind.mutants,
-            case_draws(suite, unusual, precision),
-            neighbours(suite, case, lambda config: is_valid(suite, config), precision),
-        )
-
-    return _explained(report, diagnosis)
+    if isinstance(case, DrawnCase):
+        return _told(report, diagnose(subject_draws(suite.subject(case, precision), case.seed)))
+    usual, unusual = _further_cases(suite, case, options.seed + 1)
+    found = diagnose(
+        case_draws(suite, [*with_other_seeds(case), *usual], precision),
+        case.kind.mutants,
+        case_draws(suite, unusual, precision),
+        neighbours(suite, case, lambda config: is_valid(suite, config), precision),
+    )
+    return _told(report, found)
 
 
 def _further_cases(suite: Suite, case: Case, seed: int) -> tuple[list[Case], list[Case]]:
@@ -55,9 +53,13 @@ def _further_cases(suite: Suite, case: Case, seed: int) -> tuple[list[Case], lis
     )
 
 
-def _explained(report: SubjectReport, diagnosis: Callable[[], Diagnosis]) -> SubjectReport:
-    """Return a report with causes; they are looked for only where a value is wrong."""
-    found = diagnosis() if any(map(is_about_values, report.failures)) else Diagnosis()
+def _has_wrong_values(report: SubjectReport) -> bool:
+    """Whether a failure is about a value: causes of others are known from the check that failed."""
+    return any(map(is_about_values, report.failures))
+
+
+def _told(report: SubjectReport, found: Diagnosis) -> SubjectReport:
+    """Return a report with what a diagnosis found, and its calls."""
     asked = {"diagnosis": found.evaluations} if found.evaluations != Evaluations() else {}
     return replace(
         report,

@@ -60,15 +60,12 @@ class ItemTasks:
 
     def run_one(self, task: Task) -> Result:
         """Run a task that is not of the plan, and do not store its result."""
-        ((_, result),) = run_in_order(self.executor, self.item, [task], NoStore())
+        ((_, result),) = self.executor.run(self.item, [task])
         return result
 
-    def explain(self, suite: Suite, case: AnyCase) -> Result:
-        """Check a case in full, and look for the causes of its failures."""
-        task = self.of_case(suite, case, self.options.settings)
-        result = self.run_one(replace(task, causes_seed=self.options.seed))
-        # Further cases, which are asked for the cause, may hang or crash where this one does not.
-        return self.run_one(task) if result.lost else result
+    def in_full(self, suite: Suite, case: AnyCase) -> Task:
+        """Return the task of checking a case in full, and of looking for the causes of its failures."""
+        return replace(self.of_case(suite, case, self.options.settings), causes_seed=self.options.seed)
 
     def _task(self, case: CaseId, settings: Settings, command: str, number: int) -> Task:
         return Task(
@@ -92,4 +89,12 @@ def check_apart(suite: Suite, case: Case, options: Options, executor: TaskExecut
         If the executor cannot find the suite.
     """
     source = source_of(suite) if executor.needs_source else None
-    return ItemTasks(item=suite, options=options, executor=executor, source=source).explain(suite, case).report
+    tasks = ItemTasks(item=suite, options=options, executor=executor, source=source)
+    task = tasks.in_full(suite, case)
+    result = tasks.run_one(task)
+    return (tasks.run_one(without_causes(task)) if result.lost else result).report
+
+
+def without_causes(task: Task) -> Task:
+    """Return the task without looking for causes: the further cases asked may hang or crash where this one does not."""
+    return replace(task, causes_seed=None)

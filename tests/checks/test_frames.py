@@ -9,6 +9,8 @@ import gradcheck
 
 #: Of the interpreter's thousand frames, and of a page of a traceback, so many are gradcheck's own at most.
 MOST_FRAMES = 16
+#: The same of a suite, whose cases are tasks of a run.
+MOST_FRAMES_OF_A_SUITE = 22
 
 
 def depth():
@@ -40,3 +42,22 @@ def test_few_frames_lie_between_check_and_the_forward(options, at_zero, factor, 
     passed = gradcheck.check(relu, **options).passed
     assert passed == (at_zero == 0.0 and factor == 1.0)
     assert max(depths) - depth() - 1 <= MOST_FRAMES
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5], ids=["right", "wrong"])
+def test_few_frames_lie_between_check_and_the_forward_of_a_suite(factor):
+    depths = []
+
+    def build(_config, primals):
+        def vjp(arrays):
+            depths.append(depth())
+            x = arrays["x"]
+            return np.maximum(x, 0), lambda g: {"x": factor * (x > 0) * g}
+
+        return gradcheck.Subject("relu", primals, vjp)
+
+    suite = gradcheck.suite("relu", build)
+    below = depth()
+    passed = gradcheck.check(suite, examples=1 if factor == 1.0 else 0).passed
+    assert passed == (factor == 1.0)
+    assert max(depths) - below - 1 <= MOST_FRAMES_OF_A_SUITE
