@@ -1,1 +1,1 @@
-"""What a check found, as data (`report`), and that data as text, JSON and JUnit XML."""
+"""Records of runs, studies and timings as text, JSON, JUnit XML and HTML pages."""
