@@ -46,7 +46,7 @@ _RULES = """\
   library included. It is asked for the two convolutions.
 - **Not run** is a check that would make too many calls: its time is calculated from these, at half of a forward and
   backward each. So is one that would hold more than 2 GiB at once.
-- **Mistakes** are those of `gradcheck/faults` and `gradcheck/kinds/mistakes`, planted into one layer of each of
+- **Mistakes** are those of `gradcheck/mutants`, planted into one layer of each of
 {kinds}
   in one configuration, N(0, 1) in every array. Mistakes of call order, memory and precision are planted into fewer of
   these layers. Mistakes that change no gradient in that configuration are planted apart from these. A checker is not
