@@ -28,6 +28,8 @@ _TRUNCATION_SIGMAS = 3.0
 _CREASE = 1e-2
 #: An order statistic may take the same entry along all three by chance.
 _CREASE_TRIALS = 4
+#: A kink is seen on steps so many times smaller too.
+_CLOSER = 32.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,19 +116,29 @@ def find_creased(setting: Setting) -> NDArray[np.bool_]:
     slope along a tangent is not the sum of those along two parts of it.
     """
     step = setting.function.precision.one_sided_step
-
-    def slope(tangent: Vector) -> Vector:
-        pair = evaluate_pair(setting.function, setting.point, step * tangent)
-        return (pair.plus - pair.minus) / (2 * step)
-
     creased = np.zeros(setting.outputs.size, bool)
     for _ in range(_CREASE_TRIALS):
         tangent, chosen = setting.tangent(), setting.rng.random(setting.space.size) < 0.5
-        whole, first, rest = (slope(move) for move in (tangent, tangent * chosen, tangent * ~chosen))
-        bent = np.abs(whole - first - rest)
-        expected = _CREASE * (np.abs(whole) + np.abs(first) + np.abs(rest)) + 2 * SIGMAS * setting.noise / step
-        creased |= bent > expected
+        bent, is_clear = _bend(setting, tangent, chosen, step)
+        if is_clear.any():
+            # What is curved and smooth is straight on smaller steps.
+            closer, is_still_clear = _bend(setting, tangent, chosen, step / _CLOSER)
+            creased |= is_clear & is_still_clear & (closer > bent / 2)
     return creased
+
+
+def _bend(
+    setting: Setting, tangent: Vector, chosen: NDArray[np.bool_], step: float
+) -> tuple[Vector, NDArray[np.bool_]]:
+    """Return by how much slopes along two parts of a tangent miss the slope along it, and where that is clear."""
+    slopes = []
+    for move in (tangent, tangent * chosen, tangent * ~chosen):
+        pair = evaluate_pair(setting.function, setting.point, step * move)
+        slopes.append((pair.plus - pair.minus) / (2 * step))
+    whole, first, rest = slopes
+    bent = np.abs(whole - first - rest)
+    expected = _CREASE * (np.abs(whole) + np.abs(first) + np.abs(rest)) + 2 * SIGMAS * setting.noise / step
+    return bent, bent > expected
 
 
 def _read(setting: Setting, rungs: tuple[Rung, ...], chosen: NDArray[np.bool_] | None = None) -> Slopes:

@@ -70,17 +70,17 @@ def notes_to_lines(subject: SubjectReport, width: int = WIDTH) -> list[str]:
     return [
         *(_field("declared", limit, width) for limit in subject.limits),
         *(_field("off", f"{check}: {reason}", width) for check, reason in subject.without.items()),
-        *([_field("canaries", _canaries(subject), width)] if subject.canaries else []),
+        *([_field("mutants", _canaries(subject), width)] if subject.canaries else []),
         *(_field("note", note, width) for note in subject.notes),
     ]
 
 
 def _canaries(subject: SubjectReport) -> str:
-    """How many planted mistakes were caught, and which were not."""
+    """How many planted mutants were killed, and which were not."""
     outcomes = list(subject.canaries.values())
     made = len(outcomes) - outcomes.count("not applicable")
     survived = [slug for slug, outcome in subject.canaries.items() if outcome == "survived"]
-    return f"{made - len(survived)} of {made} planted mistakes caught" + (
+    return f"{made - len(survived)} of {made} planted mutants killed" + (
         f"; not {', '.join(map(printable, survived))}" if survived else ""
     )
 

@@ -102,7 +102,10 @@ def test_a_suite_that_cannot_be_built_is_an_error_of_the_run(command: Callable[.
         (["{}"], "expected $ to have the field 'kind'"),
         ([changed(seed="7")], "expected $.seed to be a whole number from 0"),
         ([changed(config=[1])], "expected $.config to be an object"),
-        ([changed(sede=1)], "got 'sede'; did you mean 'seed'?"),
+        (
+            [json.dumps({**{name: CASE[name] for name in CASE if name != "seed"}, "sede": 1})],
+            "got 'sede'; did you mean 'seed'?",
+        ),
         ([changed(kind="sqare")], "got kind='sqare'; did you mean 'square'?"),
         ([changed(kind=None)], "a subject given directly"),
         ([changed(config={"sice": 3})], "expected the fields ['size'] in a square config, got ['sice']"),

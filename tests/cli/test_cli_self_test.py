@@ -72,17 +72,19 @@ def test_an_unknown_kind_is_refused(refused: Callable[..., str]) -> None:
     assert "did you mean 'conv2d'?" in refused("self-test", "--kind", "conv2")
 
 
-def test_verify_tells_of_canaries(command: Command, project: Path) -> None:
+def test_verify_tells_of_planted_mutants(command: Command, project: Path) -> None:
     status, out, _ = command("verify", "layers.py:right", "--self-test", "--json", "report.json")
 
     (subject,) = json.loads((project / "report.json").read_text(encoding="utf-8"))["subjects"]
     assert (status, subject["verdict"]) == (0, "passed")
     assert subject["canaries"]["scale:2"] == "caught"
     assert subject["canaries"]["exchanged"] == "not applicable"
-    assert "planted mistakes caught" in out
+    assert "planted mutants killed" in out
 
 
-def test_a_canary_that_survives_is_named(command: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_mutant_that_survives_is_named(
+    command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gradcheck.mutants.sensitivity.CORE_MUTANTS", (*CORE_MUTANTS, SLIGHT))
     (project / "sine.py").write_text(SINE, encoding="utf-8")
 
@@ -91,7 +93,7 @@ def test_a_canary_that_survives_is_named(command: Command, project: Path, monkey
     (subject,) = json.loads((project / "report.json").read_text(encoding="utf-8"))["subjects"]
     assert (status, subject["verdict"], subject["canaries"]["slight"]) == (1, "inconclusive", "survived")
     assert "not slight" in out
-    assert "the canary 'slight' survived" in out
+    assert "the mutant 'slight' survived" in out
 
 
 def test_without_the_option_nothing_is_planted(command: Command, project: Path) -> None:

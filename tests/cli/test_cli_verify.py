@@ -106,7 +106,7 @@ def test_the_options_reach_the_campaign(command: Command, monkeypatch: pytest.Mo
 
     assert status == 0
     assert [item.name for item in items] == ["right [bold]"]
-    assert (options.examples, options.seed, options.dtype, options.exhaustive) == (3, 9, "float32", True)
+    assert (options.examples, options.seed, options.dtype, options.settings.exhaustive) == (3, 9, "float32", True)
 
 
 def test_a_target_given_twice_runs_once(command: Command) -> None:

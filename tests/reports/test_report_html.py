@@ -106,7 +106,7 @@ def test_every_verdict_is_a_word_and_every_number_is_there():
         "1 met, 1 never",
         "ties 3×",
         "groups > 1 my conv never",
-        "1 of 2 caught",
+        "1 of 2 killed",
         "bias-lost",
         "float64 only",
         "linear: because of my conv",
