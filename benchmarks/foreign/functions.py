@@ -15,7 +15,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from collections.abc import Sequence
 from itertools import cycle, islice, product
 
+import numpy as np
 from own import FUNCTIONS, REGIMES
+from own.confirm import disagreement_nearby, largest_rounding
 from verdicts import command
 
 import gradcheck
@@ -45,6 +47,13 @@ def report_of(case: str) -> Report:
     return gradcheck.check(subject_of(case), seed=int(case.split("/")[-1]))
 
 
+def second_method(case: str) -> str:
+    """Tell how far the gradient is from differences in extended precision, and from itself there."""
+    subject = subject_of(case)
+    with np.errstate(all="ignore"):
+        return f"differences {disagreement_nearby(subject):.0e}, rounding {largest_rounding(subject):.0e}"
+
+
 main = command(
     script="functions.py",
     noun="function",
@@ -53,6 +62,7 @@ main = command(
     cases_of=cases_of,
     report_of=report_of,
     cases=10_000,
+    second_method=second_method,
 )
 
 if __name__ == "__main__":

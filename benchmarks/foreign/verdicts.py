@@ -153,6 +153,7 @@ def command(
     cases_of: Callable[[Sequence[str], int, int], list[str]],
     report_of: Callable[[str], Report],
     cases: int,
+    second_method: Callable[[str], str] | None = None,
 ) -> click.Command:
     """Return the command of a script.
 
@@ -171,6 +172,8 @@ def command(
         Judges a case; a function of a module, so that other processes find it.
     cases : int
         How many there are unless told otherwise.
+    second_method : callable, optional
+        What something that knows nothing of gradcheck says of a case; printed beside what is blamed.
     """
     known = tuple(names)
 
@@ -191,22 +194,25 @@ def command(
         if case is not None:
             report = report_of(case)
             print(report)
+            if second_method:
+                print(f"\nsecond method: {second_method(case)}")
             sys.exit(0 if report.passed else 1)
         begun = time.perf_counter()
         judge = partial(judged, report_of)
         found = list(outcomes(judge, cases_of(only or known, cases, seed), workers))
         print(tables(found, noun, parts))
-        print_blamed(found, script)
+        print_blamed(found, script, second_method)
         print(f"\n{counted(len(found), 'case')}, {len(blamed(found))} blamed; {time.perf_counter() - begun:,.0f} s")
         sys.exit(1 if blamed(found) else 0)
 
     return main
 
 
-def print_blamed(found: Sequence[Outcome], script: str) -> None:
+def print_blamed(found: Sequence[Outcome], script: str, second_method: Callable[[str], str] | None = None) -> None:
     """Print every blamed case with the command that judges it again."""
     wrong = blamed(found)
     if wrong:
         print(f"\n{counted(len(wrong), 'case')} blamed:\n")
     for outcome in wrong:
-        print(f"python benchmarks/foreign/{script} --case '{outcome.case}'  # {outcome.reason}")
+        beside = f"; second method: {second_method(outcome.case)}" if second_method else ""
+        print(f"python benchmarks/foreign/{script} --case '{outcome.case}'  # {outcome.reason}{beside}")

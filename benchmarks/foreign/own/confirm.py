@@ -22,6 +22,30 @@ def largest_disagreement(subject: Subject, seed: int = 0) -> float:
     )
 
 
+def disagreement_nearby(subject: Subject, seed: int = 0) -> float:
+    """Return the least of `largest_disagreement` here and at two points nearby, where the gradient must be the same.
+
+    At ties and steps differences say nothing, and the gradient must be that of smooth points nearby (a member of
+    Clarke's generalised gradient): entries move apart in the order of their places, or in the opposite one.
+    """
+    found = []
+    gradients = _extended(subject, seed)[3]
+    for shift in (0, 1e-3, -1e-3):
+        ramp = np.cumsum(np.ones(sum(array.size for array in subject.primals.values()))) * shift
+        parts = np.split(ramp, np.cumsum([array.size for array in subject.primals.values()])[:-1])
+        moved = subject.with_primals(
+            {
+                name: array.astype(np.float64) + part.reshape(array.shape)
+                for (name, array), part in zip(subject.primals.items(), parts, strict=True)
+            }
+        )
+        there = _extended(moved, seed)[3]
+        gap = max(float(np.abs(there[name] - gradients[name]).max()) for name in gradients)
+        scale = max(float(np.abs(gradient).max()) for gradient in gradients.values()) or 1.0
+        found.append(max(gap / scale, largest_disagreement(moved, seed)))
+    return min(found)
+
+
 def largest_rounding(subject: Subject, seed: int = 0) -> float:
     """Return how far the gradients are from those in extended precision at the same point, relative as above."""
     primals, outputs, cotangent, better = _extended(subject, seed)

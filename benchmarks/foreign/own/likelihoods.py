@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from own.drawing import count, function, positive, real, unit
-from own.reductions import log_sum_exp_of, softmax
 from own.elementwise import sigmoid
+from own.reductions import log_sum_exp_of, softmax
 
 #: Bₖ of Stirling's series, k = 2, 4, …
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
@@ -191,16 +191,20 @@ def dirichlet_density(p, concentration):
 @function(x=real("m"), centre=real("k"), logit=real("k", limit=20), accumulates_in="float64")
 def gaussian_mixture(x, centre, logit):
     gap = x[:, None] - centre
-    joint = logit - log_sum_exp_of(logit) - gap * gap / 2
-    share = softmax(joint)
+    half_square = gap * gap / 2
+    joint = logit - log_sum_exp_of(logit) - half_square
+    prior, share = softmax(logit), softmax(joint)
 
     def pullback(g):
-        flow = g[:, None] * share
-        pull = flow * gap
+        pull = g[:, None] * share * gap
+        growth = np.expm1(-np.minimum(half_square, 1))
+        mean = (prior * growth).sum(axis=1, keepdims=True)
+        near = half_square.max(axis=1, keepdims=True) < 1  # there share − prior would cancel
+        change = np.where(near, prior * (growth - mean) / (1 + mean), share - prior)
         return {
             "x": -pull.sum(axis=1),
             "centre": pull.sum(axis=0),
-            "logit": (flow - g[:, None] * softmax(logit)).sum(axis=0),
+            "logit": (g[:, None] * change).sum(axis=0),
         }
 
     return log_sum_exp_of(joint), pullback

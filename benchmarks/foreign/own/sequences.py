@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from own.drawing import function, index, positive, real, unit
@@ -86,9 +84,9 @@ def soft_time_warping(cost):
         share[m, n] = 1
         for i in reversed(range(1, m + 1)):
             for j in reversed(range(1, n + 1)):
-                for k, l in ((i + 1, j), (i, j + 1), (i + 1, j + 1)):
-                    if k <= m and l <= n:
-                        share[i, j] += share[k, l] * np.exp(r[k, l] - cost[k - 1, l - 1] - r[i, j])
+                for p, q in ((i + 1, j), (i, j + 1), (i + 1, j + 1)):
+                    if p <= m and q <= n:
+                        share[i, j] += share[p, q] * np.exp(r[p, q] - cost[p - 1, q - 1] - r[i, j])
         return {"cost": g * share[1:-1, 1:-1]}
 
     return r[m, n], pullback
