@@ -35,14 +35,17 @@ class Entry:
                 return lambda x, y, z: self.function(x, y, z, **self.options)
 
 
-def entries(
-    prefix: str, module: Any, names: str, arguments: Sequence[Argument], options: Mapping[str, Any]
-) -> dict[str, Entry]:
+def group(prefix: str, module: Any, names: str, *arguments: Argument, **options: Any) -> dict[str, Entry]:
     """Return functions of one module that take the same arguments, by their names."""
     return {
         f"{prefix}.{name}": Entry(function=getattr(module, name), arguments=arguments, options=options)
         for name in names.split()
     }
+
+
+def single(name: str, function: Callable[..., Any], *arguments: Argument) -> dict[str, Entry]:
+    """Return a function that is called in a way of its own."""
+    return {name: Entry(function=function, arguments=arguments)}
 
 
 def cases_of(names: Sequence[str], cases: int, seed: int) -> list[str]:

@@ -13,16 +13,15 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # each worker has a core to itself
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.scipy as jsp
-from framework import Entry, cases_of, checked, entries
+from framework import Entry, cases_of, checked, group, single
 from jax import lax, nn
-from own.drawing import Argument, count, dominant, increasing, index, positive, positive_definite, real, unit
+from own.drawing import count, dominant, increasing, index, positive, positive_definite, real, unit
 from verdicts import command
 
 from gradcheck.adapters import from_jax
@@ -37,16 +36,6 @@ VECTOR = real("N")
 def above_one(draw: Any) -> Any:
     """Draw numbers from 1.1."""
     return 1 + POSITIVE(draw)
-
-
-def group(prefix: str, module: Any, names: str, *arguments: Argument, **options: Any) -> dict[str, Entry]:
-    """Return functions of one module that take the same arguments."""
-    return entries(prefix, module, names, arguments, options)
-
-
-def own(name: str, function: Callable[..., Any], *arguments: Argument) -> dict[str, Entry]:
-    """Return a function that is called in a way of its own."""
-    return {name: Entry(function=function, arguments=arguments)}
 
 
 NUMPY = {
@@ -73,29 +62,29 @@ NUMPY = {
     **group("jnp", jnp, "cross", real("m 3"), real("m 3")),
     **group("jnp", jnp, "polyval", real("k"), SCALED),
     **group("jnp", jnp, "trapezoid vander unwrap nan_to_num", VECTOR),
-    **own("jnp.std-of-rows", partial(jnp.std, axis=1), real("m N")),
-    **own("jnp.clip", lambda x: jnp.clip(x, -1, 1), MATRIX),
-    **own("jnp.where", lambda x, y: jnp.where(x > y, x, 2 * y), MATRIX, real("n")),
-    **own("jnp.take", lambda x, i: jnp.take(x, i, axis=0), MATRIX, index("k", below="m")),
-    **own("jnp.pad-reflect", lambda x: jnp.pad(x, 1, mode="reflect"), real("M N")),
-    **own("jnp.interp", lambda x, xp, fp: jnp.interp(x, xp, fp), real("k"), increasing("N"), VECTOR),
-    **own("jnp.einsum", lambda a, b: jnp.einsum("ij,jk,ik->i", a, b, a @ b), real("m k"), real("k n")),
-    **own("jnp.roll", lambda x: jnp.roll(x, 1, axis=-1), MATRIX),
-    **own("jnp.repeat", lambda x: jnp.repeat(x, 2, axis=0), MATRIX),
-    **own("jnp.fft.fft", lambda x: jnp.abs(jnp.fft.fft(x)) ** 2, VECTOR),
-    **own("jnp.fft.rfft", lambda x: jnp.fft.rfft(x).real, VECTOR),
-    **own("jnp.fft.irfft", lambda x: jnp.fft.irfft(x), VECTOR),
+    **single("jnp.std-of-rows", partial(jnp.std, axis=1), real("m N")),
+    **single("jnp.clip", lambda x: jnp.clip(x, -1, 1), MATRIX),
+    **single("jnp.where", lambda x, y: jnp.where(x > y, x, 2 * y), MATRIX, real("n")),
+    **single("jnp.take", lambda x, i: jnp.take(x, i, axis=0), MATRIX, index("k", below="m")),
+    **single("jnp.pad-reflect", lambda x: jnp.pad(x, 1, mode="reflect"), real("M N")),
+    **single("jnp.interp", lambda x, xp, fp: jnp.interp(x, xp, fp), real("k"), increasing("N"), VECTOR),
+    **single("jnp.einsum", lambda a, b: jnp.einsum("ij,jk,ik->i", a, b, a @ b), real("m k"), real("k n")),
+    **single("jnp.roll", lambda x: jnp.roll(x, 1, axis=-1), MATRIX),
+    **single("jnp.repeat", lambda x: jnp.repeat(x, 2, axis=0), MATRIX),
+    **single("jnp.fft.fft", lambda x: jnp.abs(jnp.fft.fft(x)) ** 2, VECTOR),
+    **single("jnp.fft.rfft", lambda x: jnp.fft.rfft(x).real, VECTOR),
+    **single("jnp.fft.irfft", lambda x: jnp.fft.irfft(x), VECTOR),
     **group("linalg", jnp.linalg, "det inv", dominant("n n")),
     **group("linalg", jnp.linalg, "solve", dominant("n n"), real("n k")),
     **group("linalg", jnp.linalg, "norm", VECTOR),
     **group("linalg", jnp.linalg, "pinv svdvals", real("4 3")),
     **group("linalg", jnp.linalg, "qr", real("4 3")),
-    **own("linalg.slogdet", lambda a: jnp.linalg.slogdet(a)[1], dominant("n n")),
-    **own("linalg.cholesky", jnp.linalg.cholesky, positive_definite("n n")),
-    **own("linalg.eigvalsh", jnp.linalg.eigvalsh, positive_definite("n n")),
-    **own("linalg.matrix_power", lambda a: jnp.linalg.matrix_power(a, 3), real("n n")),
-    **own("linalg.svd", lambda a: jnp.linalg.svd(a, full_matrices=False)[1], real("3 4")),
-    **own("linalg.nuclear", lambda a: jnp.linalg.norm(a, "nuc"), real("3 4")),
+    **single("linalg.slogdet", lambda a: jnp.linalg.slogdet(a)[1], dominant("n n")),
+    **single("linalg.cholesky", jnp.linalg.cholesky, positive_definite("n n")),
+    **single("linalg.eigvalsh", jnp.linalg.eigvalsh, positive_definite("n n")),
+    **single("linalg.matrix_power", lambda a: jnp.linalg.matrix_power(a, 3), real("n n")),
+    **single("linalg.svd", lambda a: jnp.linalg.svd(a, full_matrices=False)[1], real("3 4")),
+    **single("linalg.nuclear", lambda a: jnp.linalg.norm(a, "nuc"), real("3 4")),
 }
 
 LAX = {
@@ -104,22 +93,22 @@ LAX = {
     **group("lax", lax, "erf_inv", UNIT),
     **group("lax", lax, "igamma igammac", POSITIVE, POSITIVE),
     **group("lax", lax, "cumlogsumexp cummax cummin cumprod cumsum", real("N n")),
-    **own("lax.top_k", lambda x: lax.top_k(x, 2)[0], real("m 5")),
-    **own("lax.sort", lambda x, y: lax.sort((x, y), num_keys=1), VECTOR, VECTOR),
-    **own("lax.clamp", lambda x: lax.clamp(-1.0, x, 1.0), MATRIX),
-    **own("lax.integer_pow", lambda x: lax.integer_pow(x, 3), MATRIX),
-    **own("lax.scan", lambda x: lax.scan(lambda h, v: (jnp.tanh(h + v), h * v), jnp.zeros_like(x[0]), x), VECTOR),
-    **own("lax.associative_scan", lambda x: lax.associative_scan(jnp.multiply, x), VECTOR),
-    **own("lax.fori_loop", lambda x: lax.fori_loop(0, 3, lambda _, v: jnp.sin(v) + v, x), MATRIX),
-    **own("lax.cond", lambda x: lax.cond(x.sum() > 0, jnp.sin, jnp.cos, x), MATRIX),
-    **own("lax.dynamic_slice", lambda x: lax.dynamic_slice(x, (1, 0), (1, 2)), real("3 4")),
-    **own("lax.conv", lambda x, w: lax.conv(x, w, (1, 1), "SAME"), real("2 3 5 4"), real("2 3 3 3")),
-    **own(
+    **single("lax.top_k", lambda x: lax.top_k(x, 2)[0], real("m 5")),
+    **single("lax.sort", lambda x, y: lax.sort((x, y), num_keys=1), VECTOR, VECTOR),
+    **single("lax.clamp", lambda x: lax.clamp(-1.0, x, 1.0), MATRIX),
+    **single("lax.integer_pow", lambda x: lax.integer_pow(x, 3), MATRIX),
+    **single("lax.scan", lambda x: lax.scan(lambda h, v: (jnp.tanh(h + v), h * v), jnp.zeros_like(x[0]), x), VECTOR),
+    **single("lax.associative_scan", lambda x: lax.associative_scan(jnp.multiply, x), VECTOR),
+    **single("lax.fori_loop", lambda x: lax.fori_loop(0, 3, lambda _, v: jnp.sin(v) + v, x), MATRIX),
+    **single("lax.cond", lambda x: lax.cond(x.sum() > 0, jnp.sin, jnp.cos, x), MATRIX),
+    **single("lax.dynamic_slice", lambda x: lax.dynamic_slice(x, (1, 0), (1, 2)), real("3 4")),
+    **single("lax.conv", lambda x, w: lax.conv(x, w, (1, 1), "SAME"), real("2 3 5 4"), real("2 3 3 3")),
+    **single(
         "lax.max_pool",
         lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (2, 2), (1, 1), "VALID"),
         real("4 5"),
     ),
-    **own("lax.custom_root", lambda x: _cube_root(x), positive("1", least=0.5)),
+    **single("lax.custom_root", lambda x: _cube_root(x), positive("1", least=0.5)),
 }
 
 
@@ -139,10 +128,10 @@ NN = {
         "softmax log_softmax logsumexp log_sigmoid squareplus standardize sparse_plus sparse_sigmoid tanh",
         MATRIX,
     ),
-    **own("nn.gelu", lambda x: nn.gelu(x, approximate=False), MATRIX),
-    **own("nn.gelu-tanh", nn.gelu, MATRIX),
-    **own("nn.glu", nn.glu, real("m 4")),
-    **own("nn.attention", nn.dot_product_attention, real("1 4 2 3"), real("1 5 2 3"), real("1 5 2 3")),
+    **single("nn.gelu", lambda x: nn.gelu(x, approximate=False), MATRIX),
+    **single("nn.gelu-tanh", nn.gelu, MATRIX),
+    **single("nn.glu", nn.glu, real("m 4")),
+    **single("nn.attention", nn.dot_product_attention, real("1 4 2 3"), real("1 5 2 3"), real("1 5 2 3")),
 }
 
 special, stats = jsp.special, jsp.stats
@@ -152,52 +141,52 @@ SCIPY = {
     **group("special", special, "logit ndtri erfinv", UNIT),
     **group("special", special, "xlogy xlog1py", MATRIX, POSITIVE),
     **group("special", special, "rel_entr kl_div betaln gammainc gammaincc", POSITIVE, POSITIVE),
-    **own("special.betainc", lambda x: special.betainc(2.0, 3.5, x), UNIT),
-    **own("special.polygamma", lambda x: special.polygamma(1, x), POSITIVE),
-    **own("special.zeta", lambda x: special.zeta(3.0, x), POSITIVE),
-    **own("special.multigammaln", lambda x: special.multigammaln(x + 2, 3), POSITIVE),
-    **own("special.logsumexp-weighted", lambda x, b: special.logsumexp(x, b=b), MATRIX, POSITIVE),
-    **own("stats.norm", stats.norm.logpdf, MATRIX, real("n"), positive("n", least=0.3)),
-    **own("stats.norm.logcdf", stats.norm.logcdf, MATRIX, real("n"), positive("n", least=0.3)),
-    **own("stats.beta", stats.beta.logpdf, UNIT, positive("n", least=0.3), positive("n", least=0.3)),
-    **own("stats.gamma", stats.gamma.logpdf, POSITIVE, positive("n", least=0.3)),
-    **own("stats.t", stats.t.logpdf, MATRIX, positive("n", least=0.5)),
-    **own("stats.laplace", stats.laplace.logpdf, MATRIX, real("n"), positive("n", least=0.3)),
-    **own("stats.cauchy", stats.cauchy.logpdf, MATRIX, real("n"), positive("n", least=0.3)),
-    **own("stats.chi2", stats.chi2.logpdf, POSITIVE, positive("n", least=0.5)),
-    **own("stats.expon", stats.expon.logpdf, POSITIVE),
-    **own("stats.logistic", stats.logistic.logpdf, MATRIX),
-    **own("stats.pareto", stats.pareto.logpdf, above_one, positive("n", least=0.5)),
-    **own("stats.poisson", lambda k, mu: stats.poisson.logpmf(k, mu), count("m n"), positive("n", least=0.3)),
-    **own(
+    **single("special.betainc", lambda x: special.betainc(2.0, 3.5, x), UNIT),
+    **single("special.polygamma", lambda x: special.polygamma(1, x), POSITIVE),
+    **single("special.zeta", lambda x: special.zeta(3.0, x), POSITIVE),
+    **single("special.multigammaln", lambda x: special.multigammaln(x + 2, 3), POSITIVE),
+    **single("special.logsumexp-weighted", lambda x, b: special.logsumexp(x, b=b), MATRIX, POSITIVE),
+    **single("stats.norm", stats.norm.logpdf, MATRIX, real("n"), positive("n", least=0.3)),
+    **single("stats.norm.logcdf", stats.norm.logcdf, MATRIX, real("n"), positive("n", least=0.3)),
+    **single("stats.beta", stats.beta.logpdf, UNIT, positive("n", least=0.3), positive("n", least=0.3)),
+    **single("stats.gamma", stats.gamma.logpdf, POSITIVE, positive("n", least=0.3)),
+    **single("stats.t", stats.t.logpdf, MATRIX, positive("n", least=0.5)),
+    **single("stats.laplace", stats.laplace.logpdf, MATRIX, real("n"), positive("n", least=0.3)),
+    **single("stats.cauchy", stats.cauchy.logpdf, MATRIX, real("n"), positive("n", least=0.3)),
+    **single("stats.chi2", stats.chi2.logpdf, POSITIVE, positive("n", least=0.5)),
+    **single("stats.expon", stats.expon.logpdf, POSITIVE),
+    **single("stats.logistic", stats.logistic.logpdf, MATRIX),
+    **single("stats.pareto", stats.pareto.logpdf, above_one, positive("n", least=0.5)),
+    **single("stats.poisson", lambda k, mu: stats.poisson.logpmf(k, mu), count("m n"), positive("n", least=0.3)),
+    **single(
         "stats.nbinom", lambda k, n, p: stats.nbinom.logpmf(k, n, p), count("m n"), positive("n", least=0.3), unit("n")
     ),
-    **own("stats.vonmises", stats.vonmises.logpdf, MATRIX, positive("n", least=0.3)),
-    **own(
+    **single("stats.vonmises", stats.vonmises.logpdf, MATRIX, positive("n", least=0.3)),
+    **single(
         "stats.dirichlet", lambda v, a: stats.dirichlet.logpdf(nn.softmax(v), a), real("N"), positive("N", least=0.3)
     ),
-    **own(
+    **single(
         "stats.multivariate_normal", stats.multivariate_normal.logpdf, real("n"), real("n"), positive_definite("n n")
     ),
-    **own("scipy.expm", jsp.linalg.expm, real("n n", limit=1)),
-    **own("scipy.cholesky", lambda a: jsp.linalg.cholesky(a, lower=True), positive_definite("n n")),
-    **own(
+    **single("scipy.expm", jsp.linalg.expm, real("n n", limit=1)),
+    **single("scipy.cholesky", lambda a: jsp.linalg.cholesky(a, lower=True), positive_definite("n n")),
+    **single(
         "scipy.solve_triangular",
         lambda a, b: jsp.linalg.solve_triangular(a, b, lower=True),
         dominant("n n"),
         real("n k"),
     ),
-    **own("scipy.toeplitz", jsp.linalg.toeplitz, VECTOR),
-    **own("scipy.block_diag", jsp.linalg.block_diag, MATRIX, SCALED),
-    **own("scipy.dct", lambda x: jsp.fft.dct(x), VECTOR),
-    **own("scipy.signal.convolve", lambda x, k: jsp.signal.convolve(x, k), real("4 4"), real("2 3")),
-    **own(
+    **single("scipy.toeplitz", jsp.linalg.toeplitz, VECTOR),
+    **single("scipy.block_diag", jsp.linalg.block_diag, MATRIX, SCALED),
+    **single("scipy.dct", lambda x: jsp.fft.dct(x), VECTOR),
+    **single("scipy.signal.convolve", lambda x, k: jsp.signal.convolve(x, k), real("4 4"), real("2 3")),
+    **single(
         "scipy.map_coordinates",
         lambda x, at: jsp.ndimage.map_coordinates(x, [at[0] + 1, at[1] + 1], order=1),
         real("4 5"),
         unit("2 k"),
     ),
-    **own("image.resize", lambda x: jax.image.resize(x, (5, 3), "bilinear"), real("4 4")),
+    **single("image.resize", lambda x: jax.image.resize(x, (5, 3), "bilinear"), real("4 4")),
 }
 
 FUNCTIONS: dict[str, Entry] = {**NUMPY, **LAX, **NN, **SCIPY}
