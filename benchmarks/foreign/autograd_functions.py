@@ -18,9 +18,11 @@ import autograd.numpy as anp
 import autograd.scipy.signal
 import autograd.scipy.special as special
 import autograd.scipy.stats as stats
-from framework import Entry, cases_of, checked, group, single
+import numpy as np
+from autograd import make_vjp
+from framework import Entry, cases_of, checked, disagreement, drawn, group, single
 from own.drawing import dominant, positive, positive_definite, real, unit
-from verdicts import command
+from verdicts import Outcome, command
 
 from gradcheck.adapters import from_autograd
 
@@ -38,11 +40,12 @@ FUNCTIONS: dict[str, Entry] = {
     **group("np", anp, "divide mod remainder arctan2", MATRIX, positive("n", least=0.3)),
     **group("np", anp, "power", POSITIVE, real("n", limit=3)),
     **group("np", anp, "sum mean prod max min std var cumsum sort diff", VECTOR),
-    **group("np", anp, "trace diagonal ravel transpose tril triu fliplr rot90", real("M N")),
+    **group("np", anp, "trace ravel transpose tril triu fliplr rot90", real("M N")),
     **group("np", anp, "dot inner", real("k"), real("k")),
     **group("np", anp, "outer kron", VECTOR, real("3")),
     **group("np", anp, "matmul", real("m k"), real("k 3")),
     **group("np", anp, "cross", real("m 3"), real("m 3")),
+    **single("np.diagonal", lambda x: anp.diagonal(x, axis1=-1, axis2=-2), real("n n")),
     **single("np.std-of-rows", lambda x: anp.std(x, axis=1), real("m N")),
     **single("np.clip", lambda x: anp.clip(x, -1, 1), MATRIX),
     **single("np.where", lambda x, y: anp.where(x > y, x, 2 * y), MATRIX, real("n")),
@@ -75,14 +78,37 @@ FUNCTIONS: dict[str, Entry] = {
     **single("stats.beta", stats.beta.logpdf, UNIT, positive("n", least=0.3), positive("n", least=0.3)),
     **single("stats.gamma", stats.gamma.logpdf, POSITIVE, positive("n", least=0.3)),
     **single("stats.t", lambda x, df: stats.t.logpdf(x, df), MATRIX, positive("n", least=0.5)),
-    **single("stats.chi2", stats.chi2.logpdf, POSITIVE, positive("n", least=0.5)),
+    **single("stats.chi2", lambda x: stats.chi2.logpdf(x, 3.5), POSITIVE),
     **single(
-        "stats.multivariate_normal", stats.multivariate_normal.logpdf, real("n"), real("n"), positive_definite("n n")
+        "stats.multivariate_normal",  # of the symmetric part, since its forward reads one triangle
+        lambda x, mean, a: stats.multivariate_normal.logpdf(x, mean, (a + a.T) / 2),
+        real("n"),
+        real("n"),
+        positive_definite("n n"),
     ),
     **single("signal.convolve", lambda x, k: autograd.scipy.signal.convolve(x, k), real("4 4"), real("2 3")),
 }
 
 report_of = partial(checked, from_autograd, FUNCTIONS, "autograd_functions.py")
+
+
+def fault_of(outcome: Outcome) -> str:
+    """Tell what is wrong with what autograd itself returns: another dtype, or not what differences say."""
+    entry, given = drawn(FUNCTIONS, outcome.case)
+    function, arguments = entry.call(), list(given.values())
+    told = []
+    for place, argument in enumerate(arguments):
+        pullback, output = make_vjp(function, place)(*arguments)
+        weights = np.ones_like(output)
+        gradient = pullback(weights)
+        if gradient.dtype != argument.dtype:
+            told.append(f"argument {place} is {argument.dtype}, its gradient {gradient.dtype}")
+        elif argument.dtype == np.float64:
+            off = disagreement(function, arguments, place, gradient, weights)
+            if off > 1e-3:
+                told.append(f"the gradient of argument {place} differs from plain differences by {off:.0%}")
+    return "; ".join(told)
+
 
 main = command(
     script="autograd_functions.py",
@@ -92,6 +118,7 @@ main = command(
     cases_of=cases_of,
     report_of=report_of,
     cases=2 * len(FUNCTIONS),
+    fault_of=fault_of,
 )
 
 if __name__ == "__main__":

@@ -20,8 +20,10 @@ import click
 from gradcheck.messages import counted, did_you_mean
 from gradcheck.records.report import Report
 
-#: How a case may end, and the columns of tables.
+#: How a case of something right may end.
 VERDICTS = ("passed", "blamed", "inconclusive", "error")
+#: How it ends where a second method finds the fault in what was judged.
+FAULTY = "faulty"
 #: So many words of a reason are told.
 WORDS = 12
 
@@ -70,14 +72,16 @@ def shortened(reason: str) -> str:
     return " ".join(words[:WORDS]) + (" …" if len(words) > WORDS else "")
 
 
-def judged(report_of: Callable[[str], Report], case: str) -> Outcome:
+def judged(report_of: Callable[[str], Report], fault_of: Callable[[Outcome], str] | None, case: str) -> Outcome:
     """Judge one case; what is raised is an error of that case."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return outcome_of(case, report_of(case))
+            outcome = outcome_of(case, report_of(case))
         except Exception as error:
             return Outcome(case=case, verdict="error", reason=shortened(f"{type(error).__name__}: {error}"))
+        fault = fault_of(outcome) if fault_of and outcome.verdict == "blamed" else ""
+        return Outcome(case=case, verdict=FAULTY, reason=fault) if fault else outcome
 
 
 def outcomes(judge: Callable[[str], Outcome], cases: Sequence[str], workers: int) -> Iterator[Outcome]:
@@ -154,6 +158,7 @@ def command(
     report_of: Callable[[str], Report],
     cases: int,
     second_method: Callable[[str], str] | None = None,
+    fault_of: Callable[[Outcome], str] | None = None,
 ) -> click.Command:
     """Return the command of a script.
 
@@ -174,6 +179,8 @@ def command(
         How many there are unless told otherwise.
     second_method : callable, optional
         What something that knows nothing of gradcheck says of a case; printed beside what is blamed.
+    fault_of : callable, optional
+        Tells what is really wrong, by a second method, where something is blamed; nothing where nothing is found.
     """
     known = tuple(names)
 
@@ -198,9 +205,9 @@ def command(
                 print(f"\nsecond method: {second_method(case)}")
             sys.exit(0 if report.passed else 1)
         begun = time.perf_counter()
-        judge = partial(judged, report_of)
+        judge = partial(judged, report_of, fault_of)
         found = list(outcomes(judge, cases_of(only or known, cases, seed), workers))
-        print(tables(found, noun, parts))
+        print(tables(found, noun, parts, (*VERDICTS, FAULTY) if fault_of else VERDICTS))
         print_blamed(found, script, second_method)
         print(f"\n{counted(len(found), 'case')}, {len(blamed(found))} blamed; {time.perf_counter() - begun:,.0f} s")
         sys.exit(1 if blamed(found) else 0)
