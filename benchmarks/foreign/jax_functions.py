@@ -24,6 +24,7 @@ from jax import lax, nn
 from own.drawing import count, dominant, increasing, index, positive, positive_definite, real, unit
 from verdicts import command
 
+from gradcheck import Report
 from gradcheck.adapters import from_jax
 
 MATRIX = real("m n")
@@ -191,7 +192,14 @@ SCIPY = {
 
 FUNCTIONS: dict[str, Entry] = {**NUMPY, **LAX, **NN, **SCIPY}
 
-report_of = partial(checked, from_jax, FUNCTIONS, "jax_functions.py")
+
+def report_of(case: str) -> Report:
+    """Check the function of a case; what was compiled for it is forgotten."""
+    try:
+        return checked(from_jax, FUNCTIONS, "jax_functions.py", case)
+    finally:
+        jax.clear_caches()
+
 
 main = command(
     script="jax_functions.py",

@@ -2,8 +2,9 @@
 
 ``python benchmarks/foreign/torch_operators.py --workers 2`` judges every operator of
 ``torch.testing._internal.common_methods_invocations.op_db`` at up to four of its samples, in float64 and float32, with
-and without contracts, beside ``torch.autograd.gradcheck`` (in float64, the dtype that it is made for). Nothing is left
-out in silence: every operator is in the table, with the reason where it has no gradient or cannot be called.
+and without contracts. What does not pass is shown to ``torch.autograd.gradcheck`` too; where that refuses the operator
+as well, it is counted as faulty, and not as blamed. Nothing is left out in silence: every operator is in the table,
+with the reason where it has no gradient or cannot be called.
 
 ``--plant`` plants faults into the gradient of the first argument of every operator that passes with a gradient that is
 not zero: a scale of 1.001, its largest entry off by 1 %, the wrong sign, entries in reverse, a rounding to float32. A
@@ -34,8 +35,9 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from operators import NO_AUTOGRAD as NO_AUTOGRAD
 from operators import OPERATORS, NothingToCheckError, Sample, require_differentiable, sample_of, samples_of
-from verdicts import Outcome, blamed, counts, grouped, markdown, outcome_of, print_blamed, shortened, tables
+from verdicts import FAULTY, Outcome, blamed, counts, grouped, markdown, outcome_of, print_blamed, shortened, tables
 
 import gradcheck
 from gradcheck import Report, Subject
@@ -47,8 +49,9 @@ torch.set_num_threads(1)
 
 DTYPES = ("float64", "float32")
 CONTRACTS = {"on": True, "off": False}
-VERDICTS = ("passed", "blamed", "inconclusive", "error", "not differentiable", "skipped")
+VERDICTS = ("passed", "blamed", "inconclusive", "error", FAULTY, "not differentiable", "skipped")
 SCRIPT = "torch_operators.py"
+NOTHING_TO_PLANT = "no right sample with a gradient"
 
 # Judging
 
@@ -81,7 +84,7 @@ def judged(key: str, most: int) -> list[Outcome]:
 
 
 def _judged_sample(case: str, given: Any) -> Outcome:
-    name, dtype, way, _ = case.split("/")
+    name, _, way, _ = case.split("/")
     try:
         sample = sample_of(name, given)
         outcome = outcome_of(case, gradcheck.check(sample.subject(), contracts=CONTRACTS[way]))
@@ -89,9 +92,12 @@ def _judged_sample(case: str, given: Any) -> Outcome:
         return Outcome(case=case, verdict="skipped", reason=str(reason))
     except Exception as error:
         return Outcome(case=case, verdict="error", reason=_told("", error))
-    if dtype == "float64" and way == "on" and outcome.verdict != "passed":
-        return replace(outcome, reason=f"{outcome.reason} [torch.autograd.gradcheck {sample.torch_verdict()}]")
-    return outcome
+    if outcome.verdict == "passed":
+        return outcome
+    accepted = sample.passes_gradcheck_of_torch()
+    told = f"{outcome.reason} [torch.autograd.gradcheck: {'passed' if accepted else 'failed'}]"
+    faulty = outcome.verdict == "blamed" and not accepted
+    return replace(outcome, reason=told, verdict=FAULTY if faulty else outcome.verdict)
 
 
 def _told(what: str, error: Exception) -> str:
@@ -155,18 +161,18 @@ def changes(subject: Subject, fault: Callable[[Any, Any], Any]) -> bool:
 
 
 def planted_outcomes(key: str, most: int) -> list[Outcome]:
-    """Plant every fault into the first sample of an operator that passes with a gradient that is not zero."""
+    """Plant every fault into the smallest sample of an operator that passes with a gradient that is not zero."""
     name, dtype, _ = key.split("/")
-    right = next(
-        (outcome for outcome in judged(key, most) if outcome.verdict == "passed" and _has_gradient(outcome)), None
-    )
-    if right is None:
-        return [Outcome(case=f"{name}/{dtype}/none/0", verdict="no right sample with a gradient")]
-    number = right.case.split("/")[-1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        subject = _sample(right.case).subject()
-        return [_planted_outcome(f"{name}/{dtype}/{fault}/{number}", subject, fault) for fault in FAULTS]
+        right = [outcome.case for outcome in judged(key, most) if outcome.verdict == "passed"]
+        subjects = {case: _sample(case).subject() for case in right}
+        chosen = [case for case, subject in subjects.items() if any(map(np.any, gradients_of(subject)))]
+        if not chosen:
+            return [Outcome(case=f"{name}/{dtype}/none/0", verdict=NOTHING_TO_PLANT)]
+        case = min(chosen, key=lambda case: sum(array.size for array in subjects[case].primals.values()))
+        number = case.split("/")[-1]
+        return [_planted_outcome(f"{name}/{dtype}/{fault}/{number}", subjects[case], fault) for fault in FAULTS]
 
 
 def _planted_outcome(case: str, subject: Subject, fault: str) -> Outcome:
@@ -180,10 +186,6 @@ def _planted_outcome(case: str, subject: Subject, fault: str) -> Outcome:
 def _sample(case: str) -> Sample:
     name, dtype, _, number = case.split("/")
     return sample_of(name, samples_of(name, dtype, int(number) + 1)[int(number)])
-
-
-def _has_gradient(outcome: Outcome) -> bool:
-    return any(gradient.any() for gradient in gradients_of(_sample(outcome.case).subject()))
 
 
 # The command
@@ -200,7 +202,7 @@ def outcomes(judge: Callable[[str], list[Outcome]], keys: Sequence[str], workers
 
 def by_operator(found: Sequence[Outcome]) -> str:
     """Return how many operators there are of each worst verdict, in each dtype and way."""
-    worst = ("error", "blamed", "inconclusive", "passed", "skipped", "not differentiable")
+    worst = ("error", "blamed", FAULTY, "inconclusive", "passed", "skipped", "not differentiable")
     rows = []
     for dtype, of_dtype in grouped(found, 1).items():
         for way, group in grouped(of_dtype, 2).items():
@@ -213,7 +215,7 @@ def by_operator(found: Sequence[Outcome]) -> str:
 
 def print_planted(found: Sequence[Outcome]) -> int:
     """Print what became of planted faults; return how many passed."""
-    verdicts = ("caught", "passed", "inconclusive", "left out", "no right sample with a gradient")
+    verdicts = ("caught", "passed", "inconclusive", "left out", NOTHING_TO_PLANT)
     rows = [
         (dtype, fault, *counts(group, verdicts))
         for dtype, of_dtype in grouped(found, 1).items()
