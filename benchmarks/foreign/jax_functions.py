@@ -13,16 +13,18 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # each worker has a core to itself
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.scipy as jsp
-from framework import Entry, cases_of, checked, group, single
+import numpy as np
+from framework import NAMES, Entry, cases_of, checked, disagreement, drawn, group, single
 from jax import lax, nn
 from own.drawing import count, dominant, increasing, index, positive, positive_definite, real, unit
-from verdicts import command
+from verdicts import Outcome, command
 
 from gradcheck import Report
 from gradcheck.adapters import from_jax
@@ -59,7 +61,7 @@ NUMPY = {
     **group("jnp", jnp, "cov corrcoef", real("2 5")),
     **group("jnp", jnp, "dot inner vdot", real("k"), real("k")),
     **group("jnp", jnp, "outer kron convolve correlate", VECTOR, real("3")),
-    **group("jnp", jnp, "matmul tensordot", real("m k"), real("k 3")),
+    **group("jnp", jnp, "matmul", real("m k"), real("k 3")),
     **group("jnp", jnp, "cross", real("m 3"), real("m 3")),
     **group("jnp", jnp, "polyval", real("k"), SCALED),
     **group("jnp", jnp, "trapezoid vander unwrap nan_to_num", VECTOR),
@@ -70,6 +72,7 @@ NUMPY = {
     **single("jnp.pad-reflect", lambda x: jnp.pad(x, 1, mode="reflect"), real("M N")),
     **single("jnp.interp", lambda x, xp, fp: jnp.interp(x, xp, fp), real("k"), increasing("N"), VECTOR),
     **single("jnp.einsum", lambda a, b: jnp.einsum("ij,jk,ik->i", a, b, a @ b), real("m k"), real("k n")),
+    **single("jnp.tensordot", lambda a, b: jnp.tensordot(a, b, 1), real("m k"), real("k 3")),
     **single("jnp.roll", lambda x: jnp.roll(x, 1, axis=-1), MATRIX),
     **single("jnp.repeat", lambda x: jnp.repeat(x, 2, axis=0), MATRIX),
     **single("jnp.fft.fft", lambda x: jnp.abs(jnp.fft.fft(x)) ** 2, VECTOR),
@@ -170,7 +173,7 @@ SCIPY = {
         "stats.multivariate_normal", stats.multivariate_normal.logpdf, real("n"), real("n"), positive_definite("n n")
     ),
     **single("scipy.expm", jsp.linalg.expm, real("n n", limit=1)),
-    **single("scipy.cholesky", lambda a: jsp.linalg.cholesky(a, lower=True), positive_definite("n n")),
+    **single("scipy.cholesky", lambda a: jsp.linalg.cholesky((a + a.T) / 2, lower=True), positive_definite("n n")),
     **single(
         "scipy.solve_triangular",
         lambda a, b: jsp.linalg.solve_triangular(a, b, lower=True),
@@ -201,6 +204,39 @@ def report_of(case: str) -> Report:
         jax.clear_caches()
 
 
+def fault_of(outcome: Outcome) -> str:
+    """Tell what is wrong with what JAX itself returns: no numbers, not what differences say, or float32 in float64."""
+    entry, given = drawn(FUNCTIONS, outcome.case)
+    function = entry.call()
+    told = []
+    with jax.enable_x64(True):
+        arguments = [np.float64(array) if array.dtype.kind == "f" else array for array in given.values()]
+        for place, argument in enumerate(arguments):
+            if argument.dtype.kind != "f":
+                continue
+            output, pullback = jax.vjp(lambda x, place=place: function(*_put(arguments, place, x)), argument)
+            if not isinstance(output, jax.Array):
+                return ""
+            weights = np.ones(output.shape)
+            gradient = np.asarray(pullback(jnp.asarray(weights, output.dtype))[0])
+            if not np.isfinite(gradient).all():
+                told.append(f"the gradient of argument {place} is not finite")
+            elif disagreement(function, arguments, place, gradient, weights) > 1e-2:
+                told.append(f"the gradient of argument {place} differs from plain differences")
+            elif given[NAMES[place]].dtype == np.float64 and _stands_still(function, arguments, place, gradient):
+                told.append(f"argument {place} moved by 1e-11 of itself leaves the output as it is")
+    return "; ".join(told)
+
+
+def _put(arguments: list[Any], place: int, array: Any) -> list[Any]:
+    return [*arguments[:place], array, *arguments[place + 1 :]]
+
+
+def _stands_still(function: Callable[..., Any], arguments: list[Any], place: int, gradient: Any) -> bool:
+    moved = function(*_put(arguments, place, arguments[place] * (1 + 1e-11)))
+    return bool(gradient.any()) and np.array_equal(moved, function(*arguments))
+
+
 main = command(
     script="jax_functions.py",
     noun="function",
@@ -209,6 +245,7 @@ main = command(
     cases_of=cases_of,
     report_of=report_of,
     cases=2 * len(FUNCTIONS),
+    fault_of=fault_of,
 )
 
 if __name__ == "__main__":

@@ -83,6 +83,13 @@ def test_right_functions_of_jax_pass(jax_functions, capsys):
     assert rows_of(printed)["jnp.sin"][:5] == ["2", "2", "0", "0", "0"]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_real_fault_of_jax_is_told_from_right_functions(jax_functions):
+    outcome = jax_functions.Outcome(case="special.spence/float64/187", verdict="blamed", reason="finite: no cause")
+    assert jax_functions.fault_of(outcome) == "the gradient of argument 0 is not finite"
+    assert jax_functions.fault_of(jax_functions.Outcome(case="jnp.sin/float64/0", verdict="blamed")) == ""
+
+
 def test_the_database_of_torch_is_accounted_for(torch_operators, capsys):
     words = [f"--only={name}" for name in ("addmm", "isnan", "nn.functional.dropout", "fft.fft")]
     status, printed = call(capsys, torch_operators.main, *words, "--samples", "1", "--dtype", "float64")

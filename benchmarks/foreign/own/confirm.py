@@ -8,42 +8,49 @@ import numpy as np
 
 from gradcheck import Subject
 
+#: Steps of differences, relative to the entries: the first sees past rounding, the second not as far as a jump.
+STEPS = (1e-4, 1e-8)
+#: What moves entries apart, much farther than the second step.
+SHIFT = 1e-6
 
-def largest_disagreement(subject: Subject, seed: int = 0) -> float:
+
+def largest_disagreement(subject: Subject, seed: int = 0, step: float = STEPS[0]) -> float:
     """Return how far the gradients are from differences, entry by entry, relative to the largest of their primal.
 
     Forward and differences are in extended precision, or in float64 where a factorisation has nothing better; steps
     are proportional to the entries, of two sizes, and extrapolated. Meaningful where the function is smooth.
     """
     primals, outputs, cotangent, gradients = _extended(subject, seed)
+    weighted = outputs * cotangent
     return max(
-        _relative(gradients[name], _differences(subject, primals, name, cotangent), primals[name], outputs * cotangent)
-        for name in primals
+        _relative(gradient, _differences(subject, primals, name, cotangent, step), primals[name], weighted)
+        for name, gradient in gradients.items()
     )
 
 
 def disagreement_nearby(subject: Subject, seed: int = 0) -> float:
     """Return the least of `largest_disagreement` here and at two points nearby, where the gradient must be the same.
 
-    At ties and steps differences say nothing, and the gradient must be that of smooth points nearby (a member of
+    At ties and jumps differences say nothing, and the gradient must be that of smooth points nearby (a member of
     Clarke's generalised gradient): entries move apart in the order of their places, or in the opposite one.
     """
-    found = []
     gradients = _extended(subject, seed)[3]
-    for shift in (0, 1e-3, -1e-3):
-        ramp = np.cumsum(np.ones(sum(array.size for array in subject.primals.values()))) * shift
-        parts = np.split(ramp, np.cumsum([array.size for array in subject.primals.values()])[:-1])
-        moved = subject.with_primals(
-            {
-                name: array.astype(np.float64) + part.reshape(array.shape)
-                for (name, array), part in zip(subject.primals.items(), parts, strict=True)
-            }
-        )
+    scale = max(float(np.abs(gradient).max()) for gradient in gradients.values()) or 1.0
+    found = [largest_disagreement(subject, seed, step) for step in STEPS]
+    for shift in (SHIFT, -SHIFT):
+        moved = subject.with_primals(_moved_apart(subject, shift))
         there = _extended(moved, seed)[3]
         gap = max(float(np.abs(there[name] - gradients[name]).max()) for name in gradients)
-        scale = max(float(np.abs(gradient).max()) for gradient in gradients.values()) or 1.0
-        found.append(max(gap / scale, largest_disagreement(moved, seed)))
+        found.append(max(gap / scale, largest_disagreement(moved, seed, STEPS[1])))
     return min(found)
+
+
+def _moved_apart(subject: Subject, shift: float) -> dict[str, Any]:
+    places = iter(range(1, 1 + sum(array.size for array in subject.primals.values())))
+    return {
+        name: array.astype(np.float64) + np.reshape([shift * next(places) for _ in range(array.size)], array.shape)
+        for name, array in subject.primals.items()
+    }
 
 
 def largest_rounding(subject: Subject, seed: int = 0) -> float:
@@ -67,9 +74,10 @@ def _extended(subject: Subject, seed: int) -> tuple[Any, Any, Any, Any]:
     raise TypeError(f"expected {subject.name} to run in float64")
 
 
-def _differences(subject: Subject, primals: dict[str, Any], name: str, cotangent: Any) -> Any:
+def _differences(subject: Subject, primals: dict[str, Any], name: str, cotangent: Any, relative_step: float) -> Any:
     gradient = np.zeros_like(primals[name])
-    relative_step = 1e-4 if cotangent.dtype == np.longdouble else 1e-3
+    if cotangent.dtype == np.float64:
+        relative_step = max(10 * relative_step, 1e-5)
     for place in np.ndindex(gradient.shape):
         scale = abs(primals[name][place]) or gradient.dtype.type(1)
         slopes = []

@@ -216,8 +216,10 @@ def cox_partial_likelihood(score):
     risk = np.logaddexp.accumulate(score[::-1])[::-1]
 
     def pullback(g):
-        share = np.triu(np.exp(np.minimum(score - risk[:, None], 0)))
-        return {"score": g * (1 - share.sum(axis=0))}
+        # of every entry the share in its own risk set, 1 − σ, stands first, without its cancellation
+        gradient = np.append(sigmoid(risk[1:] - score[:-1]), np.zeros(1, score.dtype))
+        earlier = np.triu(np.exp(np.minimum(score - risk[:, None], 0)), 1)
+        return {"score": g * (gradient - earlier.sum(axis=0))}
 
     return (score - risk).sum(), pullback
 
