@@ -18,7 +18,7 @@ from multiprocessing import get_context
 import click
 
 from gradcheck.messages import counted, did_you_mean
-from gradcheck.records.report import Report
+from gradcheck.reports.run_report import Report
 
 #: How a case of something right may end.
 VERDICTS = ("passed", "blamed", "inconclusive", "error")
