@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -73,7 +74,7 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
     if still is not None and still.state == "wrong":
         return still
     rungs = _climb_until_clear(setting, tangent, rungs)
-    found = _judge(setting, _read(setting, rungs), cotangent, tangent, 0.0)
+    found = _judge(setting, _read(setting, rungs), cotangent, tangent)
     if found.state != "right" or found.judged <= _MOSTLY_SMOOTH:
         before = setting.function.precision
         if setting.forward.measure(found.slopes) and setting.function.precision is not before:
@@ -159,10 +160,17 @@ def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination,
 
 def _judge_with_spread(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector) -> Examination:
     """Judge with the rounding of the analytic side as it is measured."""
-    weights = np.where(slopes.smooth, cotangent, 0.0)
-    rounding = 2 * SIGMAS * setting.analytic_spread(weights, slopes.taken)
-    floor = setting.analytic_floor(weights, float(np.abs(tangent).max()))
-    return _judge(setting, slopes, cotangent, tangent, rounding + floor)
+    found = _judge(setting, slopes, cotangent, tangent)
+    measured = 2 * SIGMAS * setting.analytic_spread(found.cotangent, slopes.taken)
+    measured += setting.analytic_floor(found.cotangent, float(np.abs(tangent).max()), found.gradient)
+    granted = _analytic_rounding(setting, found.scale)
+    found = replace(found, bar=found.bar - granted + max(granted, measured))
+    return replace(found, state=_state(found, setting))
+
+
+def _analytic_rounding(setting: Setting, scale: float) -> float:
+    """Return the rounding of a projection that any pullback is granted."""
+    return _ANALYTIC_ROUNDINGS * setting.probe.analytic_precision.unit * scale
 
 
 def _climb(setting: Setting, tangent: Vector, step: float) -> tuple[Rung, ...]:
@@ -202,7 +210,7 @@ def _may_clear_up(slopes: Slopes, climbed: int) -> bool:
     return rms(slopes.truncation) > 1e-6 * rms(slopes.value)
 
 
-def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector, analytic_bar: float) -> Examination:
+def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector) -> Examination:
     weights = np.where(slopes.smooth, cotangent, 0.0)
     gradient = setting.linearization.pullback(weights) if slopes.smooth.any() else np.zeros(setting.space.size)
     terms = gradient * slopes.taken
@@ -211,8 +219,7 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
     scale = max(norm(terms), norm(weighted))
     rounding = SIGMAS * norm(weights * slopes.rounding)
     truncation = _TRUNCATION_SIGMAS * norm(weights * slopes.truncation)
-    own = _ANALYTIC_ROUNDINGS * setting.probe.analytic_precision.unit * scale
-    bar = rounding + truncation + max(own, analytic_bar)
+    bar = rounding + truncation + _analytic_rounding(setting, scale)
     found = Examination(
         state="unknown",
         analytic=analytic,
@@ -230,7 +237,12 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
 def _state(found: Examination, setting: Setting) -> State:
     if not found.slopes.smooth.any():
         return "unknown"
-    if abs(found.analytic - found.numeric) > found.bar:
+    error = abs(found.analytic - found.numeric)
+    if not (math.isfinite(found.bar) and math.isfinite(error)):
+        return "unknown"
+    if error > found.bar:
         return "wrong"
     coarsest = max(setting.probe.analytic_precision, setting.function.precision, key=lambda p: p.unit)
-    return "right" if found.bar <= coarsest.allowed * found.scale or found.scale == 0.0 else "unknown"
+    if found.scale == 0.0:  # of terms that are not zero but too small for a float64 nothing was seen
+        return "unknown" if found.gradient.any() else "right"
+    return "right" if found.bar <= coarsest.allowed * found.scale < math.inf else "unknown"

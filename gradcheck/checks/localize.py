@@ -163,10 +163,10 @@ def _wrong_count(comparison: EntryComparison) -> int:
 
 def _ratio(comparison: EntryComparison) -> float | None:
     """Return analytic over numeric where one number fits every entry within the error bars."""
-    energy = float(np.dot(comparison.numeric, comparison.numeric))
-    if energy == 0.0:
+    size = norm(comparison.numeric)
+    if not 0.0 < size < np.inf:
         return None
-    ratio = float(np.dot(comparison.analytic, comparison.numeric)) / energy
+    ratio = float(np.dot(comparison.analytic / size, comparison.numeric / size))
     bars = comparison.bar * max(1.0, abs(ratio))
     fits = np.abs(comparison.analytic - ratio * comparison.numeric) <= bars
     tells = np.count_nonzero(np.abs(comparison.numeric) > 10 * comparison.bar) >= 2

@@ -17,7 +17,7 @@ from gradcheck.numeric.directions import random_tangent, rounded_anew, scaled, s
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.ladder import RATIO
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.numeric.space import Space, Vector, norm, rms
+from gradcheck.numeric.space import Space, Vector, norm, rms, spread
 
 #: Evaluations of the pullback from which the rounding of the analytic side is measured.
 _SPREAD_DRAWS = 6
@@ -25,6 +25,8 @@ _SPREAD_DRAWS = 6
 _CAREFUL_DRAWS = 30
 #: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
 ENTRY_ROUNDINGS = 8.0
+#: Gradients below this share of the rounding of ordinary numbers do not come from these.
+_FAR_BELOW = 2.0**-60
 #: Gradients of which one is so many times smaller than another are balanced; balance makes up for as much at most.
 _BALANCED_RANGE = 100.0
 #: A primal whose gradient is smaller than this share of the largest is not brought into balance with it.
@@ -224,14 +226,19 @@ class Setting:
         for _ in range(_CAREFUL_DRAWS if careful else _SPREAD_DRAWS):
             point = rounded_anew(self.space, self.point, unit, self.rng)
             weights = rounded_anew(self.linearization.form.space, cotangent, unit, self.rng)
-            drawn.append(float(np.dot(self.probe.linearize(point).pullback(weights), tangent)))
-        return float(np.std(drawn, ddof=1))
+            drawn.append(np.dot(self.probe.linearize(point).pullback(weights), tangent))
+        return float(spread(drawn))
 
-    def analytic_floor(self, cotangent: Vector, moved: float) -> float:
+    def analytic_floor(self, cotangent: Vector, moved: float, gradient: Vector | None = None) -> float:
         """Return the rounding of ``⟨A, d⟩`` that no change of the inputs shows.
 
         A pullback that forms ``1 - y²`` near ``y = 1`` loses what is below one roundoff of 1, always in the same way:
-        a few roundoffs of ``|g|·max(1, |y|)`` in an entry, which is `moved` so far, must be granted to any pullback.
+        a few roundoffs of ``|g|·max(1, |y|)`` in an entry, which is `moved` so far, must be granted to any pullback;
+        where primals are large, of ``|g|·max(1, |y|/moved)``. A `gradient` that is not zero but far below them is not
+        what is left of such numbers.
         """
-        size = norm(cotangent) * max(1.0, rms(self.outputs)) * moved
-        return ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * size
+        rounding = ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * norm(cotangent)
+        of_outputs = rounding * rms(self.outputs) * min(1.0, moved)
+        if gradient is not None and 0.0 < np.abs(gradient).max() < _FAR_BELOW * rounding:
+            return of_outputs
+        return max(rounding * moved, of_outputs)

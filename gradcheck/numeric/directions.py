@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradcheck.numeric.space import Space, Vector
+from gradcheck.numeric.space import Space, Vector, rms
 
 #: Root mean square of the magnitudes of `signed_random`: √(7/3).
 TYPICAL_MAGNITUDE = 1.5275
@@ -42,9 +42,8 @@ def scales(space: Space, point: Vector) -> Vector:
     """Return for each array of the space its root mean square, or 1 where that is zero or not finite."""
     result = np.empty(len(space.parts))
     for k, part in enumerate(space.parts):
-        entries = point[part.slice]
-        rms = float(np.sqrt(np.dot(entries, entries) / part.size))
-        result[k] = rms if np.isfinite(rms) and rms > 0 else 1.0
+        size = rms(point[part.slice])
+        result[k] = size if 0.0 < size < np.inf else 1.0
     return result
 
 

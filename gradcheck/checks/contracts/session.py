@@ -17,7 +17,7 @@ from gradcheck.checks.probe import Linearization, Probe
 from gradcheck.checks.setting import ENTRY_ROUNDINGS, Setting
 from gradcheck.numeric.array_layouts import offset_view
 from gradcheck.numeric.directions import rounded_anew
-from gradcheck.numeric.space import Part, Space, Vector, norm, rms
+from gradcheck.numeric.space import Part, Space, Vector, norm, rms, spread
 from gradcheck.subject import Array, Trait
 
 #: Repetitions with other roundings, whose spread shows whether a result is ill-conditioned.
@@ -336,8 +336,8 @@ class Session:
         """
         drawn = [self.rounded_anew(point, cotangent)[2] for _ in range(draws)]
         return Answer(
-            outputs=2 * SIGMAS * np.std([one.outputs for one in drawn], axis=0, ddof=1),
-            gradient=2 * SIGMAS * np.std([one.gradient for one in drawn], axis=0, ddof=1) + self.floor,
+            outputs=2 * SIGMAS * spread([one.outputs for one in drawn]),
+            gradient=2 * SIGMAS * spread([one.gradient for one in drawn]) + self.floor,
         )
 
     @property
