@@ -71,6 +71,8 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
     cotangent = setting.cotangent()
     rungs = _climb(setting, tangent, setting.first_step)
     still = _examine_still(setting, rungs, tangent, cotangent)
+    if still is not None and still.state == "wrong" and setting.forward.measure(still.slopes):
+        still = _examine_still(setting, rungs, tangent, cotangent)
     if still is not None and still.state == "wrong":
         return still
     rungs = _climb_until_clear(setting, tangent, rungs)
