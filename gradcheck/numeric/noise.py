@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,23 +75,41 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011), section 3.
     """
     own = function.precision
-    values = _line(function, point, direction, outputs, _SPACING * own.unit)
-    level, still = _level(values), ~_moves(values)
+    line = partial(_line, function, point, direction, outputs)
+    nearest = line(_SPACING * own.unit)
+    level, still = _level(nearest), ~_moves(nearest)
     # From float32 down the roundoffs are too close together to tell float16 from a difference of large numbers.
-    if own is not DOUBLE or not still.any():
-        return Noise(level=level, precision=own)
-    values = _line(function, point, direction, outputs, _SPACING * SINGLE.unit)
-    wide, rise = _level(values), np.abs(values[-1] - values[0])
-    level = np.where(still & _wavers(values), np.maximum(level, wide), level)
-    unseen = still & ~_moves(values)
-    if unseen.any():
-        widest = _line(function, point, direction, outputs, _WIDEST)
-        level = np.where(unseen & _wavers(widest), np.maximum(level, _level(widest)), level)
-        if not (~unseen | _moves(widest)).any():
-            # What nothing moves may be rounded off beside numbers of ordinary size.
-            level = np.maximum(level, own.unit)
-    # There the slope shows too, where no smaller step showed it.
-    seen = np.where(wide < _STRAIGHT_IN_SINGLE * rise, rise / ((_POINTS - 1) * _SPACING * SINGLE.unit), 0.0)
+    spacings = (_SPACING * SINGLE.unit, _WIDEST) if own is DOUBLE else (_WIDEST,)
+    hidden, wider = still, []
+    for spacing in spacings:
+        if not hidden.any():
+            break
+        wider.append(line(spacing))
+        level = np.where(hidden & _wavers(wider[-1]), np.maximum(level, _level(wider[-1])), level)
+        hidden = hidden & ~_moves(wider[-1])
+    if hidden.all():
+        # What nothing moves may be rounded off beside numbers of ordinary size.
+        level = np.maximum(level, own.unit)
+    lower = _lower_precision(line, function, point, still, wider[0], slope) if wider and own is DOUBLE else None
+    return lower or Noise(level=level, precision=own)
+
+
+def _lower_precision(
+    line: Callable[[float], Vector],
+    function: Function,
+    point: Vector,
+    still: NDArray[np.bool_],
+    values: Vector,
+    slope: Vector,
+) -> Noise | None:
+    """Return the noise of a float64 function that is seen to compute in a lower precision, else None.
+
+    `still` are the outputs that do not move over a few roundoffs of float64, `values` those over a few of float32.
+    """
+    outputs, rise = values[_POINTS // 2], np.abs(values[-1] - values[0])
+    # Over these the slope shows too, where no smaller step showed it.
+    straight = _level(values) < _STRAIGHT_IN_SINGLE * rise
+    seen = np.where(straight, rise / ((_POINTS - 1) * _SPACING * SINGLE.unit), 0.0)
     slope = np.where(slope == 0, seen, np.abs(slope))
     should_move = slope * _SPACING > np.abs(outputs) + np.finfo(float).tiny  # by a roundoff from point to point
 
@@ -97,22 +117,22 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
         return bool(should_move.any() and np.mean(moves[should_move]) < share)
 
     if not stands_still(~still, _STANDING_SHARE):
-        return Noise(level=level, precision=own)
+        return None
     for precision in (SINGLE, HALF):
         if precision is HALF:
-            values = _line(function, point, direction, outputs, _SPACING * HALF.unit)
+            values = line(_SPACING * HALF.unit)
         if stands_still(_moves(values), _STANDING_SHARE):
             continue
         # An output that is a small difference of large numbers stands still over a few roundoffs too; but it moves
         # long before the roundoff of a lower precision is reached.
-        between = _line(function, point, direction, outputs, math.sqrt(own.unit * precision.unit))
+        between = line(math.sqrt(DOUBLE.unit * precision.unit))
         lower = stands_still(_moves(between), _STANDING_SHARE_BETWEEN)
         if lower and _is_coarse(values, outputs, should_move, precision):
-            explained = _explained(function, point, outputs) * own.unit
+            explained = _explained(function, point, outputs) * DOUBLE.unit
             if np.median(_level(values)[should_move]) > _MANY * np.median(explained[should_move]):
                 return Noise(level=_level(values), precision=precision)
         break
-    return Noise(level=level, precision=own)
+    return None
 
 
 def _is_coarse(values: Vector, outputs: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:
