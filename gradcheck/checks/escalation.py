@@ -88,14 +88,14 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
 
 
 def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examination:
-    """Examine along two tangents; where they disagree a third examination decides."""
+    """Examine along two tangents; where they disagree, the one that finds the gradient wrong is examined again."""
     found, again = examine(setting, first), examine(setting, second)
     if found.state == again.state:
         # An error must hide from both, so that the sharper one tells what could have been missed.
         return min(found, again, key=lambda one: (-one.judged, one.bar))
     if "unknown" in (found.state, again.state):
         return again if found.state == "wrong" else found
-    return examine(setting, first)
+    return examine(setting, first if found.state == "wrong" else second)
 
 
 def _examine_still(setting: Setting, rungs: tuple[Rung, ...], tangent: Vector, cotangent: Vector) -> Examination | None:

@@ -40,7 +40,7 @@ def check_gradient(
         screened = screen(setting, trials)
     else:
         screened = Screened(suspects=(setting.names, *by_magnitude(pull(setting, 0))[1:]))
-    setting = replace(setting, straight=screened.straight)
+    setting = replace(setting, straight=screened.straight, reach=screened.reach)
     evidence = GradientEvidence(
         vacuous=screened.vacuous, resolution=screened.resolution, judged=dict.fromkeys(setting.names, 1.0)
     )
@@ -60,7 +60,7 @@ def _judge_closely(
     setting: Setting, names: tuple[str, ...], evidence: GradientEvidence
 ) -> tuple[GradientEvidence, Examination | None]:
     """Examine a group of primals; return the evidence with what was found, and what says that they are wrong."""
-    found = examine_twice(setting, *(setting.restricted(setting.tangent(), names) for _ in range(2)))
+    found = examine_twice(setting, *setting.tangents(names))
     if found.state == "wrong":
         return evidence, found
     judged = found.judged if found.state == "right" else 0.0

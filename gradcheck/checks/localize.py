@@ -69,7 +69,7 @@ def wrong_parts(setting: Setting, found: Examination) -> Iterator[tuple[Part, Ex
         yield moved[0], found
         return
     for part in _suspects(setting, moved):
-        alone = examine_twice(setting, *(setting.restricted(setting.tangent(), (part.name,)) for _ in range(2)))
+        alone = examine_twice(setting, *setting.tangents((part.name,)))
         if alone.state == "wrong":
             yield part, alone
 
@@ -125,7 +125,7 @@ def _worst_confirmed(setting: Setting, comparison: EntryComparison) -> int | Non
     for candidate in comparison.ranked()[:_CONFIRM].tolist():
         position = comparison.positions[candidate]
         single = np.zeros(setting.space.size)
-        single[position] = setting.scale_of_entry[position]
+        single[position] = setting.step_of_entry[position]
         if examine_twice(setting, single, single).state == "wrong":
             return int(candidate)
     return None

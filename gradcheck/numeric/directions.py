@@ -54,6 +54,22 @@ def scaled(space: Space, entries: Vector, factors: Vector) -> Vector:
     return entries
 
 
+def shortened(space: Space, entries: Vector, point: Vector, sizes: Vector, reach: float) -> Vector:
+    """Multiply the entries by the share of the size of its array that `reach` times itself is, in place; return them.
+
+    Entries of the point that are zero, or larger than ``size / reach``, have the whole share.
+    """
+    for part, size in zip(space.parts, sizes, strict=True):
+        for start in range(part.start, part.stop, _BLOCK):
+            block = slice(start, min(start + _BLOCK, part.stop))
+            shares = np.abs(point[block])
+            shares /= size
+            shares *= reach
+            shares[point[block] == 0.0] = 1.0
+            entries[block] *= np.minimum(shares, 1.0, out=shares)
+    return entries
+
+
 def random_tangent(space: Space, factors: Vector, rng: np.random.Generator) -> Vector:
     """Return a tangent that moves every entry, by 1 to 2 times the scale of its array (`factors`, see `scales`)."""
     return scaled(space, signed_random(space.size, rng), factors)
