@@ -65,7 +65,7 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     Over equally spaced points so close together that the function is a straight line, the k-th differences
     (k = 3 … 5) hold noise alone, with variance ``(2k)!/(k!)²`` times that of one value. An output that stands still
     there shows no noise, be it a small difference of large numbers or flat: the first wider line over which it moves
-    tells. Rounding bends a line to both sides, a kink or curvature to one.
+    tells, unless it only bends. One that moves nowhere may be rounded off beside numbers of ordinary size.
 
     A function that computes in a lower precision than its arguments stands still over a few of their roundoffs,
     although its slope says that it should move; it is then looked at over a few roundoffs of the next lower precision.
@@ -87,9 +87,7 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
         wider.append(line(spacing))
         level = np.where(hidden & _wavers(wider[-1]), np.maximum(level, _level(wider[-1])), level)
         hidden = hidden & ~_moves(wider[-1])
-    if hidden.all():
-        # What nothing moves may be rounded off beside numbers of ordinary size.
-        level = np.maximum(level, own.unit)
+    level = np.where(hidden, np.maximum(level, own.unit), level)
     lower = _lower_precision(line, function, point, still, wider[0], slope) if wider and own is DOUBLE else None
     return lower or Noise(level=level, precision=own)
 
@@ -165,10 +163,10 @@ def _moves(values: Vector) -> NDArray[np.bool_]:
 
 
 def _wavers(values: Vector) -> NDArray[np.bool_]:
-    """Which outputs bend to both sides on the line."""
+    """Which outputs waver on the line: their third differences change sign twice, at a kink they do so once."""
     with np.errstate(invalid="ignore"):
-        bends = np.diff(values, 2, axis=0)
-    return np.asarray((bends.min(axis=0) < 0) & (bends.max(axis=0) > 0))
+        signs = np.sign(np.diff(values, 3, axis=0))
+        return np.asarray(np.count_nonzero(signs[1:] * signs[:-1] < 0, axis=0) >= 2)
 
 
 def _level(values: Vector) -> Vector:
