@@ -116,7 +116,7 @@ def find_creased(setting: Setting) -> NDArray[np.bool_]:
     The one-sided slopes of an order statistic such as a median are the same along a tangent and against it, but the
     slope along a tangent is not the sum of those along two parts of it.
     """
-    step = setting.function.precision.one_sided_step
+    step = min(setting.function.precision.one_sided_step, setting.straight or math.inf)
 
     def slope(tangent: Vector) -> Vector:
         pair = evaluate_pair(setting.function, setting.point, step * tangent)

@@ -55,7 +55,13 @@ class NumericForward:
             return False
         # A slope that changes from step to step is not the slope here.
         local = np.where(slopes.truncation < np.abs(slopes.value) / 10, slopes.value, 0.0)
-        measured = measure_noise(self.function, self._point, slopes.taken, self.outputs, local)
+        return self.measure_along(slopes.taken, local)
+
+    def measure_along(self, direction: Vector, slope: Vector) -> bool:
+        """Measure the noise along a direction, once; `slope` is 0 where it is not known."""
+        if self._is_measured:
+            return False
+        measured = measure_noise(self.function, self._point, direction, self.outputs, slope)
         self.noise = np.maximum(self.noise, SIGMAS * _evened(measured.level))
         self.function = replace(self.function, precision=measured.precision)
         self._is_measured = True

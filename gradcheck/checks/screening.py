@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from gradcheck.checks.projected import (
     FINER_STEPS,
     STEP,
@@ -22,6 +24,7 @@ from gradcheck.checks.projected import (
     pull,
 )
 from gradcheck.checks.setting import FAR, Setting
+from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
 from gradcheck.numeric.precision import DOUBLE
 from gradcheck.numeric.space import Vector, norm
 
@@ -170,7 +173,16 @@ def _look(
             break
         before = again
     # What disagrees will be looked at with a ladder of steps, which has to begin past the kinks.
-    return replace(look, straight=before.step) if look.moved(before) > _FAR else look
+    return replace(look, straight=before.step) if _meets_kinks(setting, tangent, look, before) else look
+
+
+def _meets_kinks(setting: Setting, tangent: Vector, look: _Look, finer: _Look) -> bool:
+    """Whether the slopes of a finer step are so far from those of the first that it is kinks that moved them."""
+    if look.moved(finer) <= _FAR:
+        return False
+    setting.forward.measure_along(tangent, np.zeros(setting.outputs.size))
+    rounding = TYPICAL_MAGNITUDE * norm(setting.noise) / finer.step
+    return look.moved(replace(finer, floor=finer.floor + rounding)) > _FAR
 
 
 def _move(setting: Setting, tangent: Vector, step: float) -> Difference:
