@@ -150,6 +150,10 @@ def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination,
     if not rest.smooth.any():
         return found
     further = _judge_with_spread(setting, rest, cotangent, found.tangent)
+    if further.state == "wrong" and setting.forward.measure(found.slopes):
+        # What looked rough, or still, may have been rounding.
+        found = _judge_with_spread(setting, _read(setting, rungs), cotangent, found.tangent)
+        return _examine_rest(setting, rungs, found, cotangent) if found.state == "right" else found
     if further.state == "wrong":
         return further
     if further.state == "unknown":
@@ -200,6 +204,8 @@ def _climb_until_clear(setting: Setting, tangent: Vector, rungs: tuple[Rung, ...
 
 def _drowned(slopes: Slopes, precision: Precision) -> bool:
     """Whether rounding alone makes the error bars larger than is useful, and truncation does not yet."""
+    if not slopes.smooth.any():  # where steps leave the domain, larger ones do too
+        return False
     useful = precision.allowed / 50 * rms(slopes.value)
     return rms(slopes.rounding) > useful and rms(slopes.rounding) > rms(slopes.truncation[slopes.smooth])
 
