@@ -60,3 +60,19 @@ def counted(count: int, noun: str) -> str:
     ('1 case', '1,234 cases')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def digits_apart(first: float, second: float) -> tuple[str, str]:
+    """Return two numbers with six digits, or with as many as it takes to tell them apart.
+
+    Examples
+    --------
+    >>> digits_apart(0.5, 0.25), digits_apart(4.419161234e-07, 4.419161235e-07)
+    (('0.5', '0.25'), ('4.419161234e-07', '4.419161235e-07'))
+    """
+    pair = "", ""
+    for digits in range(6, 18):
+        pair = f"{first:.{digits}g}", f"{second:.{digits}g}"
+        if pair[0] != pair[1]:
+            break
+    return pair

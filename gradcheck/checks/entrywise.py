@@ -70,14 +70,16 @@ def compare_entries(
     Notes
     -----
     The bar of an entry adds rounding (``4‖g∘e‖₂/h``), half of the gap between the one-sided slopes (a value between
-    them is no error) and the tolerance of the dtype on the scale of the whole gradient.
+    them is no error) and the tolerance of the dtype on the scale of the whole gradient; on that of its product with the
+    entries, divided by the entry, where this is less.
     """
-    steps = setting.function.precision.entry_step * setting.scale_of_entry
+    steps = setting.function.precision.entry_step * setting.step_of_entry
     entries = _differentiate(setting, part, cotangent, steps, positions)
     analytic = gradient[entries.positions]
     weighted = norm(cotangent * setting.noise)
     rounding = 2 * SIGMAS * weighted / entries.distance
-    scale = rms(entries.value)
+    sizes = setting.size_of_entry[entries.positions]
+    scale = np.minimum(rms(entries.value), rms(entries.value * sizes) / sizes)
     tolerance = setting.probe.analytic_precision.analytic_tolerance
     bar = rounding + entries.gap / 2 + tolerance * (scale + np.abs(entries.value))
     return EntryComparison(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -72,10 +73,12 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
     cotangent = setting.cotangent()
     rungs = _climb(setting, tangent, setting.first_step)
     still = _examine_still(setting, rungs, tangent, cotangent)
+    if still is not None and still.state == "wrong" and setting.forward.measure(still.slopes):
+        still = _examine_still(setting, rungs, tangent, cotangent)
     if still is not None and still.state == "wrong":
         return still
     rungs = _climb_until_clear(setting, tangent, rungs)
-    found = _judge(setting, _read(setting, rungs), cotangent, tangent, 0.0)
+    found = _judge(setting, _read(setting, rungs), cotangent, tangent)
     if found.state != "right" or found.judged <= _MOSTLY_SMOOTH:
         before = setting.function.precision
         if setting.forward.measure(found.slopes) and setting.function.precision is not before:
@@ -87,14 +90,14 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
 
 
 def examine_twice(setting: Setting, first: Vector, second: Vector) -> Examination:
-    """Examine along two tangents; where they disagree a third examination decides."""
+    """Examine along two tangents; where they disagree, the one that finds the gradient wrong is examined again."""
     found, again = examine(setting, first), examine(setting, second)
     if found.state == again.state:
         # An error must hide from both, so that the sharper one tells what could have been missed.
         return min(found, again, key=lambda one: (-one.judged, one.bar))
     if "unknown" in (found.state, again.state):
         return again if found.state == "wrong" else found
-    return examine(setting, first)
+    return examine(setting, first if found.state == "wrong" else second)
 
 
 def _examine_still(setting: Setting, rungs: tuple[Rung, ...], tangent: Vector, cotangent: Vector) -> Examination | None:
@@ -115,7 +118,7 @@ def find_creased(setting: Setting) -> NDArray[np.bool_]:
     The one-sided slopes of an order statistic such as a median are the same along a tangent and against it, but the
     slope along a tangent is not the sum of those along two parts of it.
     """
-    step = setting.function.precision.one_sided_step
+    step = min(setting.function.precision.one_sided_step, setting.straight or math.inf)
     creased = np.zeros(setting.outputs.size, bool)
     for _ in range(_CREASE_TRIALS):
         tangent, chosen = setting.tangent(), setting.rng.random(setting.space.size) < 0.5
@@ -159,6 +162,10 @@ def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination,
     if not rest.smooth.any():
         return found
     further = _judge_with_spread(setting, rest, cotangent, found.tangent)
+    if further.state == "wrong" and setting.forward.measure(found.slopes):
+        # What looked rough, or still, may have been rounding.
+        found = _judge_with_spread(setting, _read(setting, rungs), cotangent, found.tangent)
+        return _examine_rest(setting, rungs, found, cotangent) if found.state == "right" else found
     if further.state == "wrong":
         return further
     if further.state == "unknown":
@@ -171,10 +178,17 @@ def _examine_rest(setting: Setting, rungs: tuple[Rung, ...], found: Examination,
 
 def _judge_with_spread(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector) -> Examination:
     """Judge with the rounding of the analytic side as it is measured."""
-    weights = np.where(slopes.smooth, cotangent, 0.0)
-    rounding = 2 * SIGMAS * setting.analytic_spread(weights, slopes.taken)
-    floor = setting.analytic_floor(weights, float(np.abs(tangent).max()))
-    return _judge(setting, slopes, cotangent, tangent, rounding + floor)
+    found = _judge(setting, slopes, cotangent, tangent)
+    measured = 2 * SIGMAS * setting.analytic_spread(found.cotangent, slopes.taken)
+    measured += setting.analytic_floor(found.cotangent, float(np.abs(tangent).max()), found.gradient)
+    granted = _analytic_rounding(setting, found.scale)
+    found = replace(found, bar=found.bar - granted + max(granted, measured))
+    return replace(found, state=_state(found, setting))
+
+
+def _analytic_rounding(setting: Setting, scale: float) -> float:
+    """Return the rounding of a projection that any pullback is granted."""
+    return _ANALYTIC_ROUNDINGS * setting.probe.analytic_precision.unit * scale
 
 
 def _climb(setting: Setting, tangent: Vector, step: float) -> tuple[Rung, ...]:
@@ -202,6 +216,8 @@ def _climb_until_clear(setting: Setting, tangent: Vector, rungs: tuple[Rung, ...
 
 def _drowned(slopes: Slopes, precision: Precision) -> bool:
     """Whether rounding alone makes the error bars larger than is useful, and truncation does not yet."""
+    if not slopes.smooth.any():  # where steps leave the domain, larger ones do too
+        return False
     useful = precision.allowed / 50 * rms(slopes.value)
     return rms(slopes.rounding) > useful and rms(slopes.rounding) > rms(slopes.truncation[slopes.smooth])
 
@@ -214,7 +230,7 @@ def _may_clear_up(slopes: Slopes, climbed: int) -> bool:
     return rms(slopes.truncation) > 1e-6 * rms(slopes.value)
 
 
-def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector, analytic_bar: float) -> Examination:
+def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector) -> Examination:
     weights = np.where(slopes.smooth, cotangent, 0.0)
     gradient = setting.linearization.pullback(weights) if slopes.smooth.any() else np.zeros(setting.space.size)
     terms = gradient * slopes.taken
@@ -223,8 +239,7 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
     scale = max(norm(terms), norm(weighted))
     rounding = SIGMAS * norm(weights * slopes.rounding)
     truncation = _TRUNCATION_SIGMAS * norm(weights * slopes.truncation)
-    own = _ANALYTIC_ROUNDINGS * setting.probe.analytic_precision.unit * scale
-    bar = rounding + truncation + max(own, analytic_bar)
+    bar = rounding + truncation + _analytic_rounding(setting, scale)
     found = Examination(
         state="unknown",
         analytic=analytic,
@@ -242,7 +257,12 @@ def _judge(setting: Setting, slopes: Slopes, cotangent: Vector, tangent: Vector,
 def _state(found: Examination, setting: Setting) -> State:
     if not found.slopes.smooth.any():
         return "unknown"
-    if abs(found.analytic - found.numeric) > found.bar:
+    error = abs(found.analytic - found.numeric)
+    if not (math.isfinite(found.bar) and math.isfinite(error)):
+        return "unknown"
+    if error > found.bar:
         return "wrong"
     coarsest = max(setting.probe.analytic_precision, setting.function.precision, key=lambda p: p.unit)
-    return "right" if found.bar <= coarsest.allowed * found.scale or found.scale == 0.0 else "unknown"
+    if found.scale == 0.0:  # of terms that are not zero but too small for a float64 nothing was seen
+        return "unknown" if found.gradient.any() else "right"
+    return "right" if found.bar <= coarsest.allowed * found.scale < math.inf else "unknown"

@@ -78,7 +78,7 @@ def _exact_test(setting: Setting, names: tuple[str, ...], tangent: Vector) -> Ex
     if found.agrees:
         return found
     # Ill-conditioned sums are no fault: see how far rounding alone moves the analytic side.
-    bar += setting.analytic_floor(cotangent, float(np.abs(tangent).max()))
+    bar += setting.analytic_floor(cotangent, float(np.abs(tangent).max()), gradient)
     for careful in (False, True):
         spread = setting.analytic_spread(cotangent, taken, careful=careful)
         found = replace(found, bar=bar + 2 * SIGMAS * spread)

@@ -17,6 +17,7 @@ from gradcheck.checks.localize import WrongGradient
 from gradcheck.checks.picture import take_picture
 from gradcheck.checks.second_point import SecondPoint
 from gradcheck.checks.setting import Setting
+from gradcheck.messages import digits_apart
 from gradcheck.numeric.space import Space
 from gradcheck.records.run_record import CaseId, Failure
 from gradcheck.subject import Trait
@@ -128,7 +129,9 @@ def _wrong_gradient(setting: Setting, wrong: WrongGradient, case: CaseId) -> Fai
             "no single entry is off by more than its own error bar"
         )
     if wrong.ratio is not None:
-        sentences.append(f"analytic = {wrong.ratio:.6g} × numeric in every entry{_mean_or_sum(wrong)}")
+        sentences.append(
+            f"analytic = {digits_apart(wrong.ratio, 1.0)[0]} × numeric in every entry{_mean_or_sum(wrong)}"
+        )
     if wrong.outputs:
         form = setting.linearization.form
         sentences.append(f"the error enters through {_outputs(wrong.outputs, form.space, form.is_tuple)}")

@@ -40,7 +40,7 @@ def check_gradient(
         screened = screen(setting, trials)
     else:
         screened = Screened(suspects=(setting.names, *by_magnitude(pull(setting, 0))[1:]))
-    setting = replace(setting, straight=screened.straight)
+    setting = replace(setting, straight=screened.straight, reach=screened.reach)
     evidence = GradientEvidence(
         vacuous=screened.vacuous, resolution=screened.resolution, judged=dict.fromkeys(setting.names, 1.0)
     )
@@ -73,7 +73,7 @@ def _judge_group(
 
 
 def _examine(setting: Setting, names: tuple[str, ...]) -> Examination:
-    return examine_twice(setting, *(setting.restricted(setting.tangent(), names) for _ in range(2)))
+    return examine_twice(setting, *setting.tangents(names))
 
 
 def _judge_closely(

@@ -69,7 +69,7 @@ def wrong_parts(setting: Setting, found: Examination) -> Iterator[tuple[Part, Ex
         yield moved[0], found
         return
     for part in _suspects(setting, moved):
-        alone = examine_twice(setting, *(setting.restricted(setting.tangent(), (part.name,)) for _ in range(2)))
+        alone = examine_twice(setting, *setting.tangents((part.name,)))
         if alone.state == "wrong":
             yield part, alone
 
@@ -125,7 +125,7 @@ def _worst_confirmed(setting: Setting, comparison: EntryComparison) -> int | Non
     for candidate in comparison.ranked()[:_CONFIRM].tolist():
         position = comparison.positions[candidate]
         single = np.zeros(setting.space.size)
-        single[position] = setting.scale_of_entry[position]
+        single[position] = setting.step_of_entry[position]
         if examine_twice(setting, single, single).state == "wrong":
             return int(candidate)
     return None
@@ -163,10 +163,10 @@ def _wrong_count(comparison: EntryComparison) -> int:
 
 def _ratio(comparison: EntryComparison) -> float | None:
     """Return analytic over numeric where one number fits every entry within the error bars."""
-    energy = float(np.dot(comparison.numeric, comparison.numeric))
-    if energy == 0.0:
+    size = norm(comparison.numeric)
+    if not 0.0 < size < np.inf:
         return None
-    ratio = float(np.dot(comparison.analytic, comparison.numeric)) / energy
+    ratio = float(np.dot(comparison.analytic / size, comparison.numeric / size))
     bars = comparison.bar * max(1.0, abs(ratio))
     fits = np.abs(comparison.analytic - ratio * comparison.numeric) <= bars
     tells = np.count_nonzero(np.abs(comparison.numeric) > 10 * comparison.bar) >= 2

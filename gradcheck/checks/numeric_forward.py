@@ -16,6 +16,16 @@ from gradcheck.numeric.space import Vector, rms
 SIGMAS = 4.0
 
 
+def noise_at(function: Function, point: Vector, direction: Vector, outputs: Vector) -> Vector:
+    """Measure the standard deviation of the noise of each output of a function at a point."""
+    return _evened(measure_noise(function, point, direction, outputs, np.zeros_like(outputs)).level)
+
+
+def _evened(level: Vector) -> Vector:
+    """Return levels of which none is less than half of the typical one: that of a few values is small by chance."""
+    return np.maximum(level, rms(level) / 2)
+
+
 class NumericForward:
     """A forward at one point; its noise is trusted from the dtype at first, and measured when that is contradicted.
 
@@ -45,9 +55,14 @@ class NumericForward:
             return False
         # A slope that changes from step to step is not the slope here.
         local = np.where(slopes.truncation < np.abs(slopes.value) / 10, slopes.value, 0.0)
-        measured = measure_noise(self.function, self._point, slopes.taken, self.outputs, local)
-        typical = rms(measured.level)
-        self.noise = np.maximum(self.noise, SIGMAS * np.maximum(measured.level, typical / 2))
+        return self.measure_along(slopes.taken, local)
+
+    def measure_along(self, direction: Vector, slope: Vector) -> bool:
+        """Measure the noise along a direction, once; `slope` is 0 where it is not known."""
+        if self._is_measured:
+            return False
+        measured = measure_noise(self.function, self._point, direction, self.outputs, slope)
+        self.noise = np.maximum(self.noise, SIGMAS * _evened(measured.level))
         self.function = replace(self.function, precision=measured.precision)
         self._is_measured = True
         return True

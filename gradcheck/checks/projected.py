@@ -13,7 +13,7 @@ from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.ladder import a_priori_noise
 from gradcheck.numeric.precision import DOUBLE, Precision
-from gradcheck.numeric.space import Vector, norm
+from gradcheck.numeric.space import SMALLEST, Vector, norm
 
 #: Relative step: central differences in float64 are then wrong by 1e-12 from truncation, 1e-10 from rounding.
 STEP = 1e-6
@@ -191,7 +191,8 @@ def noise_floor(outputs: Vector, step: float = STEP, seen: float = 0.0) -> float
     `seen` is the norm of ``f(p⁺) - 2f(p) + f(p⁻)`` with steps so fine that it holds rounding alone: on the average
     three times that of the central difference.
     """
-    return TYPICAL_MAGNITUDE * (NOISE_FLOOR * DOUBLE.unit * norm(outputs) + 2 * seen) / step
+    rounding = NOISE_FLOOR * (DOUBLE.unit * norm(outputs) + SMALLEST * math.sqrt(outputs.size))
+    return TYPICAL_MAGNITUDE * (rounding + 2 * seen) / step
 
 
 def compare(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from gradcheck.checks.projected import (
     FINER_STEPS,
@@ -20,7 +23,8 @@ from gradcheck.checks.projected import (
     noise_floor,
     pull,
 )
-from gradcheck.checks.setting import Setting
+from gradcheck.checks.setting import FAR, Setting
+from gradcheck.numeric.directions import TYPICAL_MAGNITUDE
 from gradcheck.numeric.precision import DOUBLE
 from gradcheck.numeric.space import Vector, norm
 
@@ -43,12 +47,15 @@ class Screened:
         What the tests that settled a group could have missed.
     straight : float or None
         The step at which ladders begin, where larger ones meet kinks.
+    reach : float
+        How many times itself an entry may move: limited where moving all entries alike leaves the domain.
     """
 
     suspects: tuple[tuple[str, ...], ...] = ()
     vacuous: tuple[str, ...] = ()
     resolution: float | None = None
     straight: float | None = None
+    reach: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +70,7 @@ class _Look:
     kinked: bool
     rounding: float
     floor: float
+    in_domain: bool
     straight: float | None = None
 
     @property
@@ -82,6 +90,10 @@ def screen(setting: Setting, trials: int) -> Screened:
     names = setting.names
     pulled = [pull(setting, k) for k in range(trials)]
     looks = _look_until_unsettled(setting, names, pulled, trials)
+    if not looks[0].in_domain:
+        setting = replace(setting, reach=FAR)
+        pulled = [replace(one, sizes=setting.sizes(one.gradient)) for one in pulled]
+        looks = _look_until_unsettled(setting, names, pulled, trials)
     first = looks[0]
     if len(names) == 1 and not pulled[0].sizes[names[0]] and not first.kinked and _all_zero(looks):
         return Screened(vacuous=names)
@@ -108,18 +120,24 @@ def screen(setting: Setting, trials: int) -> Screened:
         vacuous=vacuous,
         resolution=max(resolutions, default=None),
         straight=straight[-1] if straight else None,
+        reach=setting.reach,
     )
 
 
 def _look_until_unsettled(
     setting: Setting, names: tuple[str, ...], pulled: Sequence[Pulled], trials: int
 ) -> list[_Look]:
+    """Look along tangents that move entries alike and, every other one, in proportion to themselves."""
     looks: list[_Look] = []
     while len(looks) < trials and all(look.is_settled for look in looks):
         # What lay within a step once is expected there along the next tangent too.
         largest, rounding = (looks[-1].step, looks[-1].rounding) if looks else (STEP, 0.0)
         steps = [step for step in _STEPS if step <= largest]
-        looks.append(_look(setting, setting.tangent(), names, pulled, steps, rounding=rounding))
+        moving, seen = setting, pulled
+        if len(looks) % 2:
+            moving = setting.proportional()
+            seen = [replace(one, sizes=moving.sizes(one.gradient)) for one in pulled]
+        looks.append(_look(moving, moving.tangent(), names, seen, steps, rounding=rounding))
     return looks
 
 
@@ -139,7 +157,7 @@ def _look(
     """
     moved = _move(setting, tangent, steps[0])
     look = _compare(setting, moved, names, pulled, zero, rounding)
-    if look.is_settled:
+    if look.is_settled or (not look.in_domain and setting.reach == math.inf):
         return look
     before = look
     for step in steps[1:]:
@@ -155,7 +173,16 @@ def _look(
             break
         before = again
     # What disagrees will be looked at with a ladder of steps, which has to begin past the kinks.
-    return replace(look, straight=before.step) if look.moved(before) > _FAR else look
+    return replace(look, straight=before.step) if _meets_kinks(setting, tangent, look, before) else look
+
+
+def _meets_kinks(setting: Setting, tangent: Vector, look: _Look, finer: _Look) -> bool:
+    """Whether the slopes of a finer step are so far from those of the first that it is kinks that moved them."""
+    if look.moved(finer) <= _FAR:
+        return False
+    setting.forward.measure_along(tangent, np.zeros(setting.outputs.size))
+    rounding = TYPICAL_MAGNITUDE * norm(setting.noise) / finer.step
+    return look.moved(replace(finer, floor=finer.floor + rounding)) > _FAR
 
 
 def _move(setting: Setting, tangent: Vector, step: float) -> Difference:
@@ -179,14 +206,18 @@ def _compare(
         kinked=moved.kinked,
         rounding=seen,
         floor=noise_floor(setting.outputs, moved.step),
+        in_domain=math.isfinite(moved.size),
     )
 
 
 def _resolutions(
     setting: Setting, names: Sequence[str], pulled: Sequence[Pulled], looks: Sequence[_Look]
 ) -> list[float]:
-    """Return, for each cotangent, what the tests could have missed; an error must hide from all tangents."""
-    tolerances = [min(look.tests[k].tolerance for look in looks) for k in range(len(pulled))]
+    """Return, for each cotangent, what the tests could have missed; an error must hide from all tangents.
+
+    Those that move entries in proportion to themselves are left out: errors of small entries hide from them.
+    """
+    tolerances = [min(look.tests[k].tolerance for look in looks[::2]) for k in range(len(pulled))]
     found = (setting.resolution(one.sizes, tolerance, names) for one, tolerance in zip(pulled, tolerances, strict=True))
     return [resolution for resolution in found if resolution > 0]
 

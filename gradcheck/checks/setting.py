@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from gradcheck.checks.answers import FormError
 from gradcheck.checks.numeric_forward import NumericForward
 from gradcheck.checks.probe import Linearization, Probe
-from gradcheck.numeric.directions import random_tangent, rounded_anew, scaled, scales, signed_random
+from gradcheck.numeric.directions import random_tangent, rounded_anew, scaled, scales, shortened, signed_random
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.ladder import RATIO
 from gradcheck.numeric.precision import DOUBLE
-from gradcheck.numeric.space import Space, Vector, norm, rms
+from gradcheck.numeric.space import Space, Vector, norm, rms, spread
 
 #: Evaluations of the pullback from which the rounding of the analytic side is measured.
 _SPREAD_DRAWS = 6
@@ -25,6 +25,13 @@ _SPREAD_DRAWS = 6
 _CAREFUL_DRAWS = 30
 #: Roundings of one output's cotangent that any pullback may make, whatever becomes of it later.
 ENTRY_ROUNDINGS = 8.0
+#: How many times itself an entry may move, for a step of 1, by itself; and beside others where those that move farther
+#: leave the domain. Ladders, of which steps are larger, begin so many steps later there.
+NEAR = 1e2
+FAR = 1e3
+_SMALLER = 3
+#: Gradients below this share of the rounding of ordinary numbers do not come from these.
+_FAR_BELOW = 2.0**-60
 #: Gradients of which one is so many times smaller than another are balanced; balance makes up for as much at most.
 _BALANCED_RANGE = 100.0
 #: A primal whose gradient is smaller than this share of the largest is not brought into balance with it.
@@ -50,6 +57,8 @@ class Setting:
         The natural size of a move of each primal: its root mean square.
     moves : Vector
         How far tangents move each primal: by its scale, unless gradients were balanced.
+    reach : float
+        Tangents move no entry farther than so many times itself (an entry of zero: as far as its primal).
     straight : float or None
         A step within which the forward was seen to have no kinks, where larger ones had.
     creased : ndarray of bool or None
@@ -65,6 +74,7 @@ class Setting:
     rng: np.random.Generator
     scales: Vector
     moves: Vector
+    reach: float = math.inf
     straight: float | None = None
     creased: NDArray[np.bool_] | None = None
     pulls: list[tuple[Vector, Vector]] = field(default_factory=list)
@@ -153,9 +163,32 @@ class Setting:
         """The scale of the primal of each entry."""
         return scaled(self.space, np.ones(self.space.size), self.scales)
 
+    @cached_property
+    def step_of_entry(self) -> Vector:
+        """How far each entry may move by itself, for a step of 1: the scale of its primal, less for one near zero."""
+        return shortened(self.space, self.scale_of_entry.copy(), self.point, self.scales, NEAR)
+
+    @cached_property
+    def size_of_entry(self) -> Vector:
+        """The size of each entry, at most the scale of its primal; that where the entry is zero."""
+        return shortened(self.space, self.scale_of_entry.copy(), self.point, self.scales, 1.0)
+
     def tangent(self) -> Vector:
-        """Draw a tangent that moves every entry, by 1 to 2 times the move of its primal."""
-        return random_tangent(self.space, self.moves, self.rng)
+        """Draw a tangent that moves every entry, by 1 to 2 times the move of its primal or, if less, its own reach."""
+        return self._within_reach(random_tangent(self.space, self.moves, self.rng))
+
+    def tangents(self, names: Collection[str]) -> tuple[Vector, Vector]:
+        """Draw two tangents of the named primals: their entries move alike, and in proportion to themselves."""
+        return self.restricted(self.tangent(), names), self.restricted(self.proportional().tangent(), names)
+
+    def proportional(self) -> Setting:
+        """Return this with tangents that move entries in proportion to themselves, so that small ones are seen too."""
+        return replace(self, reach=1.0)
+
+    def _within_reach(self, vector: Vector) -> Vector:
+        if self.reach == math.inf:
+            return vector
+        return shortened(self.space, vector, self.point, self.scales, self.reach)
 
     def uniform_tangent(self) -> Vector:
         """Return the tangent that moves all entries of a primal together, which keeps ties between them."""
@@ -183,7 +216,9 @@ class Setting:
         return moved
 
     def sizes(self, gradient: Vector) -> dict[str, float]:
-        """Return per primal the norm of its gradient times its move: the size of its part of a projection."""
+        """Return per primal the norm of its gradient times its moves: the size of its part of a projection."""
+        if self.reach < math.inf:
+            gradient = self._within_reach(gradient.copy())
         return {
             part.name: float(move) * norm(gradient[part.slice])
             for part, move in zip(self.space, self.moves, strict=True)
@@ -214,7 +249,7 @@ class Setting:
         """Where a ladder begins."""
         precision = self.function.precision
         if self.straight is None or precision is not DOUBLE:
-            return precision.first_step
+            return precision.first_step / (RATIO**_SMALLER if self.reach == FAR else 1.0)
         return RATIO * self.straight
 
     def analytic_spread(self, cotangent: Vector, tangent: Vector, *, careful: bool = False) -> float:
@@ -224,14 +259,19 @@ class Setting:
         for _ in range(_CAREFUL_DRAWS if careful else _SPREAD_DRAWS):
             point = rounded_anew(self.space, self.point, unit, self.rng)
             weights = rounded_anew(self.linearization.form.space, cotangent, unit, self.rng)
-            drawn.append(float(np.dot(self.probe.linearize(point).pullback(weights), tangent)))
-        return float(np.std(drawn, ddof=1))
+            drawn.append(np.dot(self.probe.linearize(point).pullback(weights), tangent))
+        return float(spread(drawn))
 
-    def analytic_floor(self, cotangent: Vector, moved: float) -> float:
+    def analytic_floor(self, cotangent: Vector, moved: float, gradient: Vector | None = None) -> float:
         """Return the rounding of ``⟨A, d⟩`` that no change of the inputs shows.
 
         A pullback that forms ``1 - y²`` near ``y = 1`` loses what is below one roundoff of 1, always in the same way:
-        a few roundoffs of ``|g|·max(1, |y|)`` in an entry, which is `moved` so far, must be granted to any pullback.
+        a few roundoffs of ``|g|·max(1, |y|)`` in an entry, which is `moved` so far, must be granted to any pullback;
+        where primals are large, of ``|g|·max(1, |y|/moved)``. A `gradient` that is not zero but far below them is not
+        what is left of such numbers.
         """
-        size = norm(cotangent) * max(1.0, rms(self.outputs)) * moved
-        return ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * size
+        rounding = ENTRY_ROUNDINGS * self.probe.analytic_precision.unit * norm(cotangent)
+        of_outputs = rounding * rms(self.outputs) * min(1.0, moved)
+        if gradient is not None and 0.0 < np.abs(gradient).max() < _FAR_BELOW * rounding:
+            return of_outputs
+        return max(rounding * moved, of_outputs)

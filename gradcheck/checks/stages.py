@@ -242,7 +242,10 @@ def compare_gradient(known: Known) -> Known:
             take_apart=settings.take_apart,
             exhaustive=settings.exhaustive,
         )
-        failures = list(gradient_failures(known.setting, evidence, known.case, settings.draws))
+        # A gradient of which entries were never written is blamed for that alone, whatever their memory held.
+        unwritten = {failure.primal for failure in known.failures if failure.check == "uninitialised"}
+        found = gradient_failures(known.setting, evidence, known.case, settings.draws)
+        failures = [failure for failure in found if failure.primal not in unwritten]
     notes = []
     if known.probe.raised_beside is not None and evidence.unclear:
         notes.append(f"beside the point the forward has no values: {known.probe.raised_beside}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradcheck.numeric.space import Space, Vector
+from gradcheck.numeric.space import Space, Vector, rms
 
 #: Root mean square of the magnitudes of `signed_random`: √(7/3).
 TYPICAL_MAGNITUDE = 1.5275
@@ -42,9 +42,8 @@ def scales(space: Space, point: Vector) -> Vector:
     """Return for each array of the space its root mean square, or 1 where that is zero or not finite."""
     result = np.empty(len(space.parts))
     for k, part in enumerate(space.parts):
-        entries = point[part.slice]
-        rms = float(np.sqrt(np.dot(entries, entries) / part.size))
-        result[k] = rms if np.isfinite(rms) and rms > 0 else 1.0
+        size = rms(point[part.slice])
+        result[k] = size if 0.0 < size < np.inf else 1.0
     return result
 
 
@@ -52,6 +51,22 @@ def scaled(space: Space, entries: Vector, factors: Vector) -> Vector:
     """Multiply the entries of each array by its factor, in place, and return them."""
     for part, factor in zip(space.parts, factors, strict=True):
         entries[part.slice] *= factor
+    return entries
+
+
+def shortened(space: Space, entries: Vector, point: Vector, sizes: Vector, reach: float) -> Vector:
+    """Multiply the entries by the share of the size of its array that `reach` times itself is, in place; return them.
+
+    Entries of the point that are zero, or larger than ``size / reach``, have the whole share.
+    """
+    for part, size in zip(space.parts, sizes, strict=True):
+        for start in range(part.start, part.stop, _BLOCK):
+            block = slice(start, min(start + _BLOCK, part.stop))
+            shares = np.abs(point[block])
+            shares /= size
+            shares *= reach
+            shares[point[block] == 0.0] = 1.0
+            entries[block] *= np.minimum(shares, 1.0, out=shares)
     return entries
 
 

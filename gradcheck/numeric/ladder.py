@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gradcheck.numeric.function import Function, displacement, evaluate_pair
 from gradcheck.numeric.precision import Precision
-from gradcheck.numeric.space import Vector, rms
+from gradcheck.numeric.space import SMALLEST, Vector, rms
 
 #: Ratio of neighbouring steps. A power of two, so that scaling a step never rounds.
 RATIO = 4.0
@@ -77,8 +77,7 @@ class Slopes:
 
 def a_priori_noise(outputs: Vector, precision: Precision) -> Vector:
     """Return the error expected in each output if the dtype is to be trusted: ``2u(|y| + rms y)``."""
-    rms = np.sqrt(np.mean(outputs**2)) if outputs.size else 0.0
-    return np.asarray(ROUNDINGS * precision.unit * (np.abs(outputs) + rms))
+    return np.asarray(ROUNDINGS * precision.unit * (np.abs(outputs) + rms(outputs)) + SMALLEST)
 
 
 def climb(
@@ -146,7 +145,7 @@ def _slopes(coarse: Rung, fine: Rung, noise: Vector, precision: Precision) -> Sl
     change = np.abs(value - before)
     jump = 4 / 3 * np.abs(gap - gap_before / RATIO)
     truncation = change / precision.change_per_error + jump / 2
-    typical = np.abs(value) + np.sqrt(np.mean(value**2))
+    typical = np.abs(value) + rms(value)
     rough = (change + jump > precision.kink_share * typical) & (change + jump > 8 * rounding)
     at_point = rough & (np.abs(gap) > 0.7 * np.abs(gap_before)) & (np.abs(gap) > 8 * rounding)
     return Slopes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,6 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector: TypeAlias = NDArray[np.float64]
+
+#: A sum of squares below this may lack some that are too small for a float64.
+_LEAST_SQUARE = 1e-280
+#: The least that a float64 can be wrong by, however small it is.
+SMALLEST = float(np.finfo(float).smallest_subnormal)
 
 
 class Part(NamedTuple):
@@ -93,8 +98,24 @@ class Space:
 
 
 def norm(vector: Vector) -> float:
-    """Return the Euclidean norm."""
-    return math.sqrt(np.dot(vector, vector))
+    """Return the Euclidean norm, also where the squares of the entries leave the range of a float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        square = float(np.dot(vector, vector))
+    if _LEAST_SQUARE < square < math.inf:
+        return math.sqrt(square)
+    largest = float(np.abs(vector).max(initial=0.0))
+    if not 0.0 < largest < math.inf:
+        return largest
+    shares = vector / largest
+    return largest * math.sqrt(np.dot(shares, shares))
+
+
+def spread(draws: Sequence[Vector]) -> Vector:
+    """Return the standard deviation of each entry over some draws, whatever its size."""
+    rows = np.array(draws)
+    largest = np.abs(rows).max(axis=0)
+    sizes = np.where(largest > 0.0, largest, 1.0)
+    return np.asarray(sizes * np.std(rows / sizes, axis=0, ddof=1))
 
 
 def rms(vector: Vector) -> float:
@@ -105,4 +126,6 @@ def rms(vector: Vector) -> float:
 def is_finite(vector: Vector) -> bool:
     """Whether every entry is finite."""
     # A sum of squares is cheaper than a look at each entry, and not finite if one of them is not.
-    return math.isfinite(np.dot(vector, vector)) or bool(np.isfinite(vector).all())
+    with np.errstate(over="ignore", under="ignore"):
+        square = float(np.dot(vector, vector))
+    return math.isfinite(square) or bool(np.isfinite(vector).all())

@@ -12,12 +12,13 @@ import numpy as np
 from gradcheck.checks.answers import FormError, SubjectRaisedError, require_finite
 from gradcheck.checks.contracts.poison import POISON, poisoned_memory
 from gradcheck.checks.contracts.violation import Violation
-from gradcheck.checks.numeric_forward import SIGMAS
+from gradcheck.checks.numeric_forward import SIGMAS, noise_at
 from gradcheck.checks.probe import Linearization, Probe
 from gradcheck.checks.setting import ENTRY_ROUNDINGS, Setting
+from gradcheck.messages import digits_apart
 from gradcheck.numeric.array_layouts import offset_view
 from gradcheck.numeric.directions import rounded_anew
-from gradcheck.numeric.space import Part, Space, Vector, norm, rms
+from gradcheck.numeric.space import Part, Space, Vector, norm, rms, spread
 from gradcheck.subject import Array, Trait
 
 #: Repetitions with other roundings, whose spread shows whether a result is ill-conditioned.
@@ -72,7 +73,8 @@ class Mismatch:
 
     def __str__(self) -> str:
         where = f" at {list(self.index)}" if self.index else ""
-        return f"{self.seen:.6g} instead of {self.due:.6g}{where}, {self.count} of {self.size} entries"
+        seen, due = digits_apart(self.seen, self.due)
+        return f"{seen} instead of {due}{where}, {self.count} of {self.size} entries"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,12 +334,15 @@ class Session:
     def rounding_at(self, point: Vector, cotangent: Vector, draws: int = SPREAD_DRAWS) -> Answer:
         """Measure how far rounding alone moves each output and each entry of the gradient at a point.
 
-        The spread over inputs a few roundoffs apart shows what is ill-conditioned, and ties that rounding breaks.
+        The spread over inputs a few roundoffs apart shows what is ill-conditioned, and ties that rounding breaks; the
+        noise of the forward, what such inputs all round in the same way.
         """
         drawn = [self.rounded_anew(point, cotangent)[2] for _ in range(draws)]
+        own = self.probe.function(self.space, self.probe.precision)
+        noise = noise_at(own, point, self.setting.tangent(), own.evaluate(point))
         return Answer(
-            outputs=2 * SIGMAS * np.std([one.outputs for one in drawn], axis=0, ddof=1),
-            gradient=2 * SIGMAS * np.std([one.gradient for one in drawn], axis=0, ddof=1) + self.floor,
+            outputs=2 * SIGMAS * (spread([one.outputs for one in drawn]) + noise),
+            gradient=2 * SIGMAS * spread([one.gradient for one in drawn]) + self.floor,
         )
 
     @property
