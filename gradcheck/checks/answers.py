@@ -33,6 +33,11 @@ class SubjectRaisedError(Exception):
     """The subject's own code raised; the message says what and where."""
 
 
+def is_undefined(error: FormError | SubjectRaisedError) -> bool:
+    """Whether an error says that outputs or gradients are not finite: the place where that is so cannot be used."""
+    return isinstance(error, FormError) and error.check in ("forward", "finite")
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutputForm:
     """Shapes and dtypes of the outputs, and whether they came as a tuple."""

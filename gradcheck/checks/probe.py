@@ -23,7 +23,7 @@ from gradcheck.checks.answers import (
 )
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, coarsest
-from gradcheck.numeric.space import Space, Vector
+from gradcheck.numeric.space import Space, Vector, is_finite
 from gradcheck.records.run_record import Evaluations
 from gradcheck.subject import Array, Subject, Trait
 
@@ -150,8 +150,8 @@ class Probe:
         Whether every forward gets copies, since the subject spoils what it is given.
     form : OutputForm or None
         That of the outputs, for primals of the subject's own shapes.
-    raised_beside : str or None
-        What the forward said when a step left its domain.
+    undefined_beside : str or None
+        What the forward did where a step left its domain.
     buffers : dict of str to ndarray
         The arrays to which the last pullback added gradients.
     """
@@ -168,7 +168,7 @@ class Probe:
         self.lends_arguments = lends_arguments
         self.shields_arguments = False
         self.form: OutputForm | None = None
-        self.raised_beside: str | None = None
+        self.undefined_beside: str | None = None
         self.buffers: dict[str, Array] = {}
         self._limits = {trait.name: trait for trait in subject.traits}
 
@@ -270,12 +270,15 @@ class Probe:
 
         def evaluate(point: Vector) -> Vector:
             try:
-                return flatten_outputs(self.forward(space.split(point)))
+                outputs = flatten_outputs(self.forward(space.split(point)))
             except SubjectRaisedError as error:
                 if self.form is None:
                     raise
-                self.raised_beside = str(error)
+                self.undefined_beside = str(error)
                 return np.full(self.form.space.size, np.nan)
+            if not is_finite(outputs):
+                self.undefined_beside = f"an output is {outputs[~np.isfinite(outputs)][0]}"
+            return outputs
 
         return Function(evaluate=evaluate, round=space.round, precision=precision)
 

@@ -244,8 +244,8 @@ def compare_gradient(known: Known) -> Known:
         )
         failures = list(gradient_failures(known.setting, evidence, known.case, settings.draws))
     notes = []
-    if known.probe.raised_beside is not None and evidence.unclear:
-        notes.append(f"beside the point the forward has no values: {known.probe.raised_beside}")
+    if known.probe.undefined_beside is not None and evidence.unclear:
+        notes.append(f"beside the point the forward has no values: {known.probe.undefined_beside}")
     return replace(known.plus(failures, notes), evidence=evidence)
 
 

@@ -239,7 +239,8 @@ def other_mode(session: Session) -> Iterator[Violation]:
     mode = session.probe.subject.other_mode
     assert mode is not None
     linearization = session.probe.linearize()
-    session.probe.forward_in_other_mode(session.arrays(session.second_point))
+    elsewhere = None if session.second is None else session.second_point
+    session.probe.forward_in_other_mode(session.arrays(elsewhere))
     found = session.compare(session.answer(linearization, session.cotangent))
     when = "of a forward before it"
     if found is None:

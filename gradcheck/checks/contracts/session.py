@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -334,11 +335,25 @@ class Session:
 
         The spread over inputs a few roundoffs apart shows what is ill-conditioned, and ties that rounding breaks.
         """
-        drawn = [self.rounded_anew(point, cotangent)[2] for _ in range(draws)]
+        drawn = self._drawn_around(point, cotangent, draws)
+        if len(drawn) < draws:  # beside the point there may be any value
+            return Answer(outputs=np.full(self.form.size, np.inf), gradient=np.full(self.space.size, np.inf))
         return Answer(
             outputs=2 * SIGMAS * np.std([one.outputs for one in drawn], axis=0, ddof=1),
             gradient=2 * SIGMAS * np.std([one.gradient for one in drawn], axis=0, ddof=1) + self.floor,
         )
+
+    def is_defined_around(self, point: Vector) -> bool:
+        """Whether all answers a few roundoffs away from a point are finite."""
+        return len(self._drawn_around(point, self.cotangent, SPREAD_DRAWS)) == SPREAD_DRAWS
+
+    def _drawn_around(self, point: Vector, cotangent: Vector, draws: int) -> list[Answer]:
+        """Return the answers to questions a few roundoffs away, as far as there are any."""
+        drawn = []
+        for _ in range(draws):
+            with suppress(FormError, SubjectRaisedError):
+                drawn.append(self.rounded_anew(point, cotangent)[2])
+        return drawn
 
     @property
     def floor(self) -> float:
