@@ -62,15 +62,25 @@ def contract_failure(check: str, violation: Violation, case: CaseId) -> Failure:
 
 
 def second_point_failures(found: SecondPoint, case: CaseId, pictures: bool = False) -> Iterator[Failure]:
-    """Return the failures of a gradient that is right at the first point and wrong at the second."""
+    """Return the failures of a gradient that is right at the first point and wrong at the second.
+
+    Where a copy of the subject that is asked there first errs as well, nothing is left of the first point: that is a
+    wrong gradient like any other.
+    """
     for failure in gradient_failures(found.setting, found.evidence, case, pictures):
-        why = "; something of the first call is left"
-        if failure.primal in found.unmoved:
+        if found.right_if_first is False:
+            why = "the values of the first point hide the error, those of a second one do not"
+            yield replace(failure, explanation=f"{failure.explanation}; {why}")
+            continue
+        why = "something of the first call is left"
+        if found.right_if_first is None:
+            why = f"{why}, or the values of the first point hide the error"
+        elif failure.primal in found.unmoved:
             why = (
-                "; bit for bit it is still that of the first point: what the first forward left is used by every "
+                "bit for bit it is still that of the first point: what the first forward left is used by every "
                 "pullback, fill the cache in each forward"
             )
-        sentence = f"right at the first point, wrong at a second one that came later: {failure.explanation}{why}"
+        sentence = f"right at the first point, wrong at a second one that came later: {failure.explanation}; {why}"
         yield replace(failure, check="second-point", explanation=sentence)
 
 

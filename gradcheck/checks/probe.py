@@ -182,6 +182,11 @@ class Probe:
         """The calls of each check so far."""
         return {check: Evaluations(*calls) for check, calls in self._calls.items()}
 
+    def count(self, calls: Evaluations) -> None:
+        """Add calls that were made of a copy of the subject."""
+        self.forwards += calls.forward
+        self.pullbacks += calls.pullback
+
     def counting(self, check: str) -> _Counting:
         """Count the calls that are made inside as those of a check."""
         return _Counting(self, self._calls.setdefault(check, [0, 0]))

@@ -26,6 +26,7 @@ from gradcheck.checks.findings import (
     precision_failure,
     second_point_failures,
 )
+from gradcheck.checks.fresh_copy import FreshCopy
 from gradcheck.checks.gradient_check import check_gradient
 from gradcheck.checks.probe import Probe
 from gradcheck.checks.second_point import check_second_point
@@ -116,6 +117,8 @@ class Known:
     evidence : GradientEvidence
     linearized : Setting or None
         The subject at its point, once it is linearized.
+    fresh : FreshCopy or None
+        The ``vjp`` of the subject as it was before its first call; None where a second point is not asked for.
     session : Session or None
         The calls that the checks beside the gradient's share; None where these are not run, or would tell nothing.
     is_over : bool
@@ -131,6 +134,7 @@ class Known:
     notes: tuple[str, ...] = ()
     evidence: GradientEvidence = field(default_factory=GradientEvidence)
     linearized: Setting | None = None
+    fresh: FreshCopy | None = None
     session: Session | None = None
     is_over: bool = False
 
@@ -184,9 +188,11 @@ def stages(subject: Subject) -> list[Stage]:
 
 
 def linearize(known: Known) -> Known:
-    """Make the first forward."""
+    """Make the first forward, and before it, where that will be asked for, a copy of what has seen no point yet."""
+    asks_fresh = known.settings.contracts and known.compares and known.is_due("second-point")
+    fresh = FreshCopy(known.probe.subject.vjp) if asks_fresh else None
     with known.probe.counting("gradient"):
-        return replace(known, linearized=Setting.of(known.probe, known.rng))
+        return replace(known, linearized=Setting.of(known.probe, known.rng), fresh=fresh)
 
 
 def pull_back(known: Known) -> Known:
@@ -279,10 +285,10 @@ def compare_exactly(known: Known) -> Known:
 
 def compare_at_second_point(known: Known) -> Known:
     """Compare the gradient at a second point too, if it is right at the first one."""
-    if known.session is None or not _looks_further(known, "second-point"):
+    if known.session is None or known.fresh is None or known.evidence.is_wrong:
         return known
     with known.probe.counting("second-point"):
-        found = check_second_point(known.session, known.settings.take_apart)
+        found = check_second_point(known.session, known.fresh, known.settings.take_apart)
         failures = [] if found is None else list(second_point_failures(found, known.case, known.settings.draws))
     return known.plus(failures)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradcheck.checks.answers import FormError, SubjectRaisedError, require_finite
+from gradcheck.checks.contracts.elsewhere import other_points
 from gradcheck.checks.contracts.poison import POISON, poisoned_memory
 from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.numeric_forward import SIGMAS
@@ -25,8 +26,6 @@ from gradcheck.subject import Array, Trait
 SPREAD_DRAWS = 6
 #: The same before a violation is reported: the spread of few draws may be small by chance.
 CAREFUL_DRAWS = 30
-#: A second point differs from the first by this factor where moving the entries around changes nothing.
-_SHRINK = 0.875
 
 Rounding: TypeAlias = Callable[[int], Vector]
 
@@ -224,23 +223,13 @@ class Session:
 
     @cached_property
     def second(self) -> Setting | None:
-        """The subject at a second point, pulled back there once; None where it raises, or answers in another form."""
-        try:
-            setting = Setting.of(self.probe, self.rng, self.second_point, self.setting.function)
-            gradient = setting.linearization.pullback(self.other_cotangent)
-        except (SubjectRaisedError, FormError):
-            return None
-        return replace(setting, pulls=[(self.other_cotangent, gradient)])
-
-    @cached_property
-    def second_point(self) -> Vector:
-        """Another point in the domain of the subject: the entries of each primal moved along by one place."""
-        moved = self.probe.point.copy()
-        for part in self.space:
-            moved[part.slice] = np.roll(moved[part.slice], 1)
-        if np.array_equal(moved, self.probe.point):
-            moved *= _SHRINK
-        return self.space.round(moved)
+        """The subject at a second point, pulled back there once; None where none is found in its domain."""
+        for point in other_points(self.space, self.probe.point):
+            with suppress(SubjectRaisedError, FormError):
+                setting = Setting.of(self.probe, self.rng, point, self.setting.function)
+                gradient = setting.linearization.pullback(self.other_cotangent)
+                return replace(setting, pulls=[(self.other_cotangent, gradient)])
+        return None
 
     def adopt(self, trait: Trait) -> None:
         """Treat the subject as if it declared a trait; shared calls, which did not know of it, are made anew."""
