@@ -21,6 +21,9 @@ from gradcheck.numeric.space import Space
 from gradcheck.records.run_record import CaseId, Failure
 from gradcheck.subject import Trait
 
+#: An error up to this share of a gradient is told beside its size.
+_NEARLY_RIGHT = 1e-4
+
 
 def gradient_failures(
     setting: Setting, evidence: GradientEvidence, case: CaseId, pictures: bool = False
@@ -93,7 +96,7 @@ def exact_failure(test: ExactTest, case: CaseId) -> Failure:
         case,
         f"the forward is linear in {names}, so that the difference is exact there: the gradient is off by "
         f"{relative:.1g} of it, more than float64 rounding explains; "
-        f"{'a hidden float32 cast does this' if relative < 1e-5 else 'a small wrong term does this'}",
+        f"{'a hidden float32 cast does this, or ' if relative < 1e-5 else ''}a small wrong term such as an epsilon",
         primal=test.primals[0] if len(test.primals) == 1 else None,
         analytic=test.analytic,
         numeric=test.numeric,
@@ -137,7 +140,10 @@ def _wrong_gradient(setting: Setting, wrong: WrongGradient, case: CaseId) -> Fai
             "the gradient along a random tangent is not the slope of the forward; "
             "no single entry is off by more than its own error bar"
         )
-    if wrong.ratio is not None:
+    nearly = _right_but_for(wrong)
+    if nearly is not None:
+        sentences.append(nearly)
+    elif wrong.ratio is not None:
         sentences.append(f"analytic = {wrong.ratio:.6g} × numeric in every entry{_mean_or_sum(wrong)}")
     if wrong.outputs:
         form = setting.linearization.form
@@ -154,6 +160,21 @@ def _wrong_gradient(setting: Setting, wrong: WrongGradient, case: CaseId) -> Fai
         wrong_entries=wrong.wrong_entries if wrong.index is not None else None,
         entries=wrong.part.size,
         sampled=wrong.sampled,
+    )
+
+
+def _right_but_for(wrong: WrongGradient) -> str | None:
+    """Say how large an error is that is small beside the gradient, and relative to what."""
+    if wrong.comparison is None:
+        error, size, what = abs(wrong.analytic - wrong.numeric), abs(wrong.numeric), "of its slope along that tangent"
+    else:
+        error = float(np.abs(wrong.comparison.analytic - wrong.comparison.numeric).max())
+        size, what = float(np.abs(wrong.comparison.numeric).max()), "of its largest entry"
+    if not 0 < error <= _NEARLY_RIGHT * size:
+        return None
+    return (
+        f"the gradient is right but for {error / size:.2g} {what} ({error:.2g} beside {size:.3g}): does a small "
+        f"constant such as an epsilon stand in the forward or in the backward alone, or is a lower precision used?"
     )
 
 

@@ -106,7 +106,8 @@ class Linearization:
 
     def _pull(self, cotangents: Any) -> dict[str, Array]:
         self._pulled = True
-        return read_gradients(self._probe.call_pullback(self._pullback, cotangents), self.space)
+        gradients = self._probe.call_pullback(self._pullback, cotangents)
+        return read_gradients(gradients, self.space, self._probe.converted)
 
     def _clear_buffers(self) -> None:
         known = self._buffers.keys() | self._probe.buffers.keys()
@@ -154,6 +155,8 @@ class Probe:
         What the forward did where a step left its domain.
     buffers : dict of str to ndarray
         The arrays to which the last pullback added gradients.
+    converted : set of (str, str or None)
+        Checks of form that failed, each with its primal, and whose gradients are converted from then on.
     """
 
     def __init__(self, subject: Subject, *, lends_arguments: bool = False) -> None:
@@ -170,6 +173,7 @@ class Probe:
         self.form: OutputForm | None = None
         self.undefined_beside: str | None = None
         self.buffers: dict[str, Array] = {}
+        self.converted: set[tuple[str, str | None]] = set()
         self._limits = {trait.name: trait for trait in subject.traits}
 
     @property
@@ -205,6 +209,18 @@ class Probe:
         """Treat the subject from now on as if it declared a trait (in addition to what it declares)."""
         primals = (*self.limited(trait.name), *trait.primals) if trait.primals else ()
         self._limits[trait.name] = Trait(trait.name, tuple(dict.fromkeys(primals)))
+
+    def convert(self, error: FormError) -> bool:
+        """Convert gradients of a wrong form from now on, judged in the precision in which they come, if that is clear.
+
+        Arrays to which gradients are added cannot be replaced by converted ones.
+        """
+        if error.returned is None or self.is_limited("accumulates"):
+            return False
+        self.converted.add((error.check, error.primal))
+        if error.returned.dtype.kind == "f":
+            self.analytic_precision = coarsest([self.analytic_precision.dtype, error.returned.dtype])
+        return True
 
     def shield_arguments(self) -> None:
         """Give every forward copies from now on."""

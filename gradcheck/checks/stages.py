@@ -196,19 +196,38 @@ def linearize(known: Known) -> Known:
 
 
 def pull_back(known: Known) -> Known:
-    """Make the first pullback; where it is not finite, see whether that is memory that nobody wrote."""
+    """Make the first pullback; a gradient of a wrong form is told, and judged if it is clear how to convert it."""
+    while True:
+        try:
+            return _pulled_back(known)
+        except FormError as error:
+            wrong_form = answer_failure(error, known.case)
+            if known.probe.convert(error):
+                known = linearize(known.plus([wrong_form]))
+                continue
+            unwritten = _unwritten(known) if error.check == "finite" else []
+            if not unwritten and not known.failures:
+                raise
+            return replace(known.plus([*unwritten, wrong_form]), is_over=True)
+
+
+def _pulled_back(known: Known) -> Known:
     if not known.settings.contracts:
+        if known.compares:
+            with known.probe.counting("gradient"):
+                known.setting.pull(0)
         return known
     with known.probe.counting("form"):
-        try:
-            return replace(known, session=Session(known.setting))
-        except FormError as error:
-            cotangent = known.setting.cotangent()
-            found = find_unwritten(known.probe, cotangent) if error.check == "finite" else None
-            if found is None or not known.is_due("uninitialised"):
-                raise
-            unwritten = contract_failure("uninitialised", found, known.case)
-            return replace(known.plus([unwritten, answer_failure(error, known.case)]), is_over=True)
+        return replace(known, session=Session(known.setting))
+
+
+def _unwritten(known: Known) -> list[Failure]:
+    """Say so where a gradient that is not finite is memory that nobody wrote."""
+    if not known.settings.contracts or not known.is_due("uninitialised"):
+        return []
+    with known.probe.counting("form"):
+        found = find_unwritten(known.probe, known.setting.cotangent())
+    return [] if found is None else [contract_failure("uninitialised", found, known.case)]
 
 
 def check_contracts(known: Known) -> Known:
@@ -223,10 +242,14 @@ def check_contracts(known: Known) -> Known:
             violations = list(check_contract(contract, session))
         if not violations:
             continue
-        known = known.plus(
-            contract_failure(contract.name, violation, known.case)
+        told = [
+            violation
             for violation in violations
             if settings.reports(contract) or violation.ends_contracts or violation.ends_check
+        ]
+        known = known.plus(
+            [contract_failure(contract.name, violation, known.case) for violation in told if not violation.is_harmless],
+            [violation.sentence for violation in told if violation.is_harmless],
         )
         if any(violation.ends_check for violation in violations):
             return replace(known, is_over=True)

@@ -27,7 +27,8 @@ def only_failure(layer, **primals):
         (lambda g: {"x": g["x"][None]}, "shape", "is the sum over the first 1 axes missing?"),
         (lambda g: {"x": g["x"].astype(np.float32)}, "dtype", "to have dtype float64, got dtype=float32"),
         (lambda g: {"x": g["x"] * np.nan}, "finite", "to be finite, got nan at index (0, 0) (6 of 6 entries"),
-        (lambda g: {"x": None}, "form", "gradient of 'x' to be an array, got None"),
+        (lambda g: {"x": None}, "names", "gradient of 'x' to be an array, got None"),
+        (lambda g: {"x": "dx"}, "form", "gradient of 'x' to be an array, got a value of type str"),
     ],
 )
 def test_gradients_of_the_wrong_form(spoil, check, fragment):
@@ -35,6 +36,41 @@ def test_gradients_of_the_wrong_form(spoil, check, fragment):
     assert (verdict, failure.check) == ("error" if check == "form" else "failed", check)
     assert fragment in failure.explanation
     assert "\n" not in failure.explanation
+
+
+@pytest.mark.parametrize("contracts", [True, False])
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [
+        (lambda dx: dx.astype(np.float32), "dtype"),
+        (lambda dx: dx.astype(np.longdouble), "dtype"),
+        (lambda dx: dx[:, None], "shape"),
+        (lambda dx: dx[None].astype(np.float32), "shape dtype"),
+    ],
+)
+@pytest.mark.parametrize(("factor", "values"), [(1.0, ""), (1.01, "gradient")])
+def test_a_gradient_of_a_wrong_form_is_judged_too(spoil, check, factor, values, contracts):
+    layer = spoiled(tanh, lambda g: {"x": spoil(factor * g["x"])})
+    report = gradcheck.check(subject(layer, x=X), contracts=contracts)
+    assert report.verdict == "failed"
+    assert [failure.check for failure in report.failures] == [*check.split(), *values.split()]
+
+
+def test_a_gradient_that_is_the_same_along_an_axis_is_judged_as_if_written_out():
+    def total(primals):
+        x = primals["x"]
+        return np.array(x.sum()), lambda g: {"x": np.array([[g]])}
+
+    assert [failure.check for failure in gradcheck.check(subject(total, x=X)).failures] == ["shape"]
+
+
+def test_what_else_was_found_is_told_beside_a_gradient_of_no_clear_form():
+    def both(primals):
+        x, b = primals["x"], primals["b"]
+        return x + b, lambda g: {"x": g.astype(np.float32), "b": None}
+
+    report = gradcheck.check(subject(both, x=X, b=X[0]))
+    assert [failure.check for failure in report.failures] == ["dtype", "names"]
 
 
 @pytest.mark.parametrize(
