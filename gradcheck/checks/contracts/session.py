@@ -19,6 +19,7 @@ from gradcheck.checks.probe import Linearization, Probe
 from gradcheck.checks.setting import ENTRY_ROUNDINGS, Setting
 from gradcheck.numeric.array_layouts import offset_view
 from gradcheck.numeric.directions import rounded_anew
+from gradcheck.numeric.noise import measure_noise
 from gradcheck.numeric.space import Part, Space, Vector, norm, rms
 from gradcheck.subject import Array, Trait
 
@@ -327,10 +328,19 @@ class Session:
         drawn = self._drawn_around(point, cotangent, draws)
         if len(drawn) < draws:  # beside the point there may be any value
             return Answer(outputs=np.full(self.form.size, np.inf), gradient=np.full(self.space.size, np.inf))
+        noise = self._noise if draws == CAREFUL_DRAWS else 0.0
         return Answer(
-            outputs=2 * SIGMAS * np.std([one.outputs for one in drawn], axis=0, ddof=1),
+            outputs=2 * SIGMAS * np.maximum(np.std([one.outputs for one in drawn], axis=0, ddof=1), noise),
             gradient=2 * SIGMAS * np.std([one.gradient for one in drawn], axis=0, ddof=1) + self.floor,
         )
+
+    @cached_property
+    def _noise(self) -> Vector:
+        """Rounding of the outputs that no change of the inputs by roundoffs shows, such as that of ``e^x - 1``."""
+        setting = self.setting
+        unknown = np.zeros(self.form.size)
+        level = measure_noise(setting.function, setting.point, setting.tangent(), setting.outputs, unknown).level
+        return np.maximum(level, rms(level) / 2)
 
     def is_defined_around(self, point: Vector) -> bool:
         """Whether all answers a few roundoffs away from a point are finite."""
