@@ -25,7 +25,7 @@ def other_points(space: Space, point: Vector) -> Iterator[Vector]:
     off, along = np.empty_like(point), np.empty_like(point)
     for part in space:
         array = point[part.slice].reshape(part.shape)
-        along[part.slice] = np.roll(array.reshape(-1), 1)
+        along[part.start], along[part.start + 1 : part.stop] = point[part.stop - 1], point[part.start : part.stop - 1]
         off[part.slice] = along[part.slice] if not _is_special(array) else _off(array).reshape(-1)
     yield space.round(off)
     if not np.array_equal(along, off):
