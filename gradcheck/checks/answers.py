@@ -156,10 +156,6 @@ def read_gradients(
 
 def _read_gradient(part: Part, gradient: Any, converted: Collection[tuple[str, str | None]]) -> Array:
     name = part.name
-    if gradient is None:
-        raise FormError(
-            "names", f"expected the gradient of {name!r} to be an array, got None; return zeros where it is zero", name
-        )
     if not isinstance(gradient, np.ndarray | np.floating | float):
         raise FormError("form", f"expected the gradient of {name!r} to be an array, got {describe(gradient)}", name)
     array = np.asarray(gradient)
