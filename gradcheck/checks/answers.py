@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +21,24 @@ class FormError(Exception):
     check : str
         Slug of the broken rule: ``"names"``, ``"shape"``, ``"dtype"``, ``"finite"``, ``"form"``, ``"forward"``.
     primal : str or None
+    returned : ndarray or None
+        The gradient of another shape or dtype, where it is clear which gradient of the right form is meant by it.
     """
 
-    def __init__(self, check: str, sentence: str, primal: str | None = None) -> None:
+    def __init__(self, check: str, sentence: str, primal: str | None = None, returned: Array | None = None) -> None:
         super().__init__(sentence)
         self.check = check
         self.primal = primal
+        self.returned = returned
 
 
 class SubjectRaisedError(Exception):
     """The subject's own code raised; the message says what and where."""
+
+
+def is_undefined(error: FormError | SubjectRaisedError) -> bool:
+    """Whether an error says that outputs or gradients are not finite: the place where that is so cannot be used."""
+    return isinstance(error, FormError) and error.check in ("forward", "finite")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +116,18 @@ def read_outputs(outputs: Any, known: OutputForm | None) -> tuple[OutputForm, Ve
     return form, vector
 
 
-def read_gradients(gradients: Any, space: Space) -> dict[str, Array]:
+def read_gradients(
+    gradients: Any, space: Space, converted: Collection[tuple[str, str | None]] = ()
+) -> dict[str, Array]:
     """Return the arrays that a pullback returned, in the order of the primals, checked for names, shapes and dtypes.
+
+    Parameters
+    ----------
+    gradients : mapping of str to ndarray
+    space : Space
+        The primals.
+    converted : collection of (str, str or None)
+        Checks (``"shape"``, ``"dtype"``), each with a primal, that are known to fail: what is returned is converted.
 
     Raises
     ------
@@ -133,26 +151,46 @@ def read_gradients(gradients: Any, space: Space) -> dict[str, Array]:
                 f"expected the pullback to return gradients for {names} alone, got one for {name!r} too"
                 f"{did_you_mean(str(name), names)}",
             )
-    return {part.name: _read_gradient(part, gradients[part.name]) for part in space}
+    return {part.name: _read_gradient(part, gradients[part.name], converted) for part in space}
 
 
-def _read_gradient(part: Part, gradient: Any) -> Array:
+def _read_gradient(part: Part, gradient: Any, converted: Collection[tuple[str, str | None]]) -> Array:
     name = part.name
     if not isinstance(gradient, np.ndarray | np.floating | float):
         raise FormError("form", f"expected the gradient of {name!r} to be an array, got {describe(gradient)}", name)
     array = np.asarray(gradient)
     if array.shape != part.shape:
-        raise FormError(
-            "shape",
-            f"expected the gradient of {name!r} to have shape {part.shape}, got shape={array.shape}"
-            f"{_shape_hint(array, part.shape)}",
-            name,
-        )
+        fitted = _fitted(array, part.shape)
+        if fitted is None or ("shape", name) not in converted:
+            raise FormError(
+                "shape",
+                f"expected the gradient of {name!r} to have shape {part.shape}, got shape={array.shape}"
+                f"{_shape_hint(array, part.shape)}",
+                name,
+                returned=None if fitted is None else array,
+            )
+        array = fitted
     if array.dtype != part.dtype:
-        raise FormError(
-            "dtype", f"expected the gradient of {name!r} to have dtype {part.dtype}, got dtype={array.dtype}", name
-        )
+        is_real = array.dtype.kind in "fiu"
+        if not is_real or ("dtype", name) not in converted:
+            raise FormError(
+                "dtype",
+                f"expected the gradient of {name!r} to have dtype {part.dtype}, got dtype={array.dtype}",
+                name,
+                returned=array if is_real else None,
+            )
+        array = array.astype(part.dtype)
     return array
+
+
+def _fitted(array: Array, shape: tuple[int, ...]) -> Array | None:
+    """Return an array in a shape that has other axes of length 1, or to which it can be broadcast; else None."""
+    if [length for length in array.shape if length != 1] == [length for length in shape if length != 1]:
+        return array.reshape(shape)
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        return None
 
 
 def require_finite(gradients: Mapping[str, Array], vector: Vector) -> None:

@@ -22,6 +22,9 @@ from gradcheck.numeric.space import Space
 from gradcheck.records.run_record import CaseId, Failure
 from gradcheck.subject import Trait
 
+#: An error up to this share of a gradient is told beside its size.
+_NEARLY_RIGHT = 1e-4
+
 
 def gradient_failures(
     setting: Setting, evidence: GradientEvidence, case: CaseId, pictures: bool = False
@@ -63,15 +66,25 @@ def contract_failure(check: str, violation: Violation, case: CaseId) -> Failure:
 
 
 def second_point_failures(found: SecondPoint, case: CaseId, pictures: bool = False) -> Iterator[Failure]:
-    """Return the failures of a gradient that is right at the first point and wrong at the second."""
+    """Return the failures of a gradient that is right at the first point and wrong at the second.
+
+    Where a copy of the subject that is asked there first errs as well, nothing is left of the first point: that is a
+    wrong gradient like any other.
+    """
     for failure in gradient_failures(found.setting, found.evidence, case, pictures):
-        why = "; something of the first call is left"
-        if failure.primal in found.unmoved:
+        if found.right_if_first is False:
+            why = "the values of the first point hide the error, those of a second one do not"
+            yield replace(failure, explanation=f"{failure.explanation}; {why}")
+            continue
+        why = "something of the first call is left"
+        if found.right_if_first is None:
+            why = f"{why}, or the values of the first point hide the error"
+        elif failure.primal in found.unmoved:
             why = (
-                "; bit for bit it is still that of the first point: what the first forward left is used by every "
+                "bit for bit it is still that of the first point: what the first forward left is used by every "
                 "pullback, fill the cache in each forward"
             )
-        sentence = f"right at the first point, wrong at a second one that came later: {failure.explanation}{why}"
+        sentence = f"right at the first point, wrong at a second one that came later: {failure.explanation}; {why}"
         yield replace(failure, check="second-point", explanation=sentence)
 
 
@@ -84,7 +97,7 @@ def exact_failure(test: ExactTest, case: CaseId) -> Failure:
         case,
         f"the forward is linear in {names}, so that the difference is exact there: the gradient is off by "
         f"{relative:.1g} of it, more than float64 rounding explains; "
-        f"{'a hidden float32 cast does this' if relative < 1e-5 else 'a small wrong term does this'}",
+        f"{'a hidden float32 cast does this, or ' if relative < 1e-5 else ''}a small wrong term such as an epsilon",
         primal=test.primals[0] if len(test.primals) == 1 else None,
         analytic=test.analytic,
         numeric=test.numeric,
@@ -128,7 +141,10 @@ def _wrong_gradient(setting: Setting, wrong: WrongGradient, case: CaseId) -> Fai
             "the gradient along a random tangent is not the slope of the forward; "
             "no single entry is off by more than its own error bar"
         )
-    if wrong.ratio is not None:
+    nearly = _right_but_for(wrong)
+    if nearly is not None:
+        sentences.append(nearly)
+    elif wrong.ratio is not None:
         sentences.append(
             f"analytic = {digits_apart(wrong.ratio, 1.0)[0]} × numeric in every entry{_mean_or_sum(wrong)}"
         )
@@ -147,6 +163,21 @@ def _wrong_gradient(setting: Setting, wrong: WrongGradient, case: CaseId) -> Fai
         wrong_entries=wrong.wrong_entries if wrong.index is not None else None,
         entries=wrong.part.size,
         sampled=wrong.sampled,
+    )
+
+
+def _right_but_for(wrong: WrongGradient) -> str | None:
+    """Say how large an error is that is small beside the gradient, and relative to what."""
+    if wrong.comparison is None:
+        error, size, what = abs(wrong.analytic - wrong.numeric), abs(wrong.numeric), "of its slope along that tangent"
+    else:
+        error = float(np.abs(wrong.comparison.analytic - wrong.comparison.numeric).max())
+        size, what = float(np.abs(wrong.comparison.numeric).max()), "of its largest entry"
+    if not 0 < error <= _NEARLY_RIGHT * size:
+        return None
+    return (
+        f"the gradient is right but for {error / size:.2g} {what} ({error:.2g} beside {size:.3g}): does a small "
+        f"constant such as an epsilon stand in the forward or in the backward alone, or is a lower precision used?"
     )
 
 

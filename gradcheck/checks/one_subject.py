@@ -42,7 +42,7 @@ def check_subject(
                         break
             verdict = _verdict(known)
         except (FormError, SubjectRaisedError) as error:
-            is_answer = isinstance(error, FormError) and error.check not in ("forward", "form")
+            is_answer = isinstance(error, FormError) and (error.primal or error.check not in ("forward", "form"))
             verdict = "failed" if is_answer or known.failures else "error"
             known = known.plus([answer_failure(error, case)])
         if verdict != "error":

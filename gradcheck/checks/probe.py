@@ -23,7 +23,7 @@ from gradcheck.checks.answers import (
 )
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, coarsest
-from gradcheck.numeric.space import Space, Vector
+from gradcheck.numeric.space import Space, Vector, is_finite
 from gradcheck.records.run_record import Evaluations
 from gradcheck.subject import Array, Subject, Trait
 
@@ -106,7 +106,8 @@ class Linearization:
 
     def _pull(self, cotangents: Any) -> dict[str, Array]:
         self._pulled = True
-        return read_gradients(self._probe.call_pullback(self._pullback, cotangents), self.space)
+        gradients = self._probe.call_pullback(self._pullback, cotangents)
+        return read_gradients(gradients, self.space, self._probe.converted)
 
     def _clear_buffers(self) -> None:
         known = self._buffers.keys() | self._probe.buffers.keys()
@@ -150,10 +151,12 @@ class Probe:
         Whether every forward gets copies, since the subject spoils what it is given.
     form : OutputForm or None
         That of the outputs, for primals of the subject's own shapes.
-    raised_beside : str or None
-        What the forward said when a step left its domain.
+    undefined_beside : str or None
+        What the forward did where a step left its domain.
     buffers : dict of str to ndarray
         The arrays to which the last pullback added gradients.
+    converted : set of (str, str or None)
+        Checks of form that failed, each with its primal, and whose gradients are converted from then on.
     """
 
     def __init__(self, subject: Subject, *, lends_arguments: bool = False) -> None:
@@ -168,8 +171,9 @@ class Probe:
         self.lends_arguments = lends_arguments
         self.shields_arguments = False
         self.form: OutputForm | None = None
-        self.raised_beside: str | None = None
+        self.undefined_beside: str | None = None
         self.buffers: dict[str, Array] = {}
+        self.converted: set[tuple[str, str | None]] = set()
         self._limits = {trait.name: trait for trait in subject.traits}
 
     @property
@@ -181,6 +185,11 @@ class Probe:
     def checks(self) -> dict[str, Evaluations]:
         """The calls of each check so far."""
         return {check: Evaluations(*calls) for check, calls in self._calls.items()}
+
+    def count(self, calls: Evaluations) -> None:
+        """Add calls that were made of a copy of the subject."""
+        self.forwards += calls.forward
+        self.pullbacks += calls.pullback
 
     def counting(self, check: str) -> _Counting:
         """Count the calls that are made inside as those of a check."""
@@ -200,6 +209,18 @@ class Probe:
         """Treat the subject from now on as if it declared a trait (in addition to what it declares)."""
         primals = (*self.limited(trait.name), *trait.primals) if trait.primals else ()
         self._limits[trait.name] = Trait(trait.name, tuple(dict.fromkeys(primals)))
+
+    def convert(self, error: FormError) -> bool:
+        """Convert gradients of a wrong form from now on, judged in the precision in which they come, if that is clear.
+
+        Arrays to which gradients are added cannot be replaced by converted ones.
+        """
+        if error.returned is None or self.is_limited("accumulates"):
+            return False
+        self.converted.add((error.check, error.primal))
+        if error.returned.dtype.kind == "f":
+            self.analytic_precision = coarsest([self.analytic_precision.dtype, error.returned.dtype])
+        return True
 
     def shield_arguments(self) -> None:
         """Give every forward copies from now on."""
@@ -270,12 +291,15 @@ class Probe:
 
         def evaluate(point: Vector) -> Vector:
             try:
-                return flatten_outputs(self.forward(space.split(point)))
+                outputs = flatten_outputs(self.forward(space.split(point)))
             except SubjectRaisedError as error:
                 if self.form is None:
                     raise
-                self.raised_beside = str(error)
+                self.undefined_beside = str(error)
                 return np.full(self.form.space.size, np.nan)
+            if not is_finite(outputs):
+                self.undefined_beside = f"an output is {outputs[~np.isfinite(outputs)][0]}"
+            return outputs
 
         return Function(evaluate=evaluate, round=space.round, precision=precision)
 

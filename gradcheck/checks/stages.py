@@ -26,6 +26,7 @@ from gradcheck.checks.findings import (
     precision_failure,
     second_point_failures,
 )
+from gradcheck.checks.fresh_copy import FreshCopy
 from gradcheck.checks.gradient_check import check_gradient
 from gradcheck.checks.probe import Probe
 from gradcheck.checks.second_point import check_second_point
@@ -116,6 +117,8 @@ class Known:
     evidence : GradientEvidence
     linearized : Setting or None
         The subject at its point, once it is linearized.
+    fresh : FreshCopy or None
+        The ``vjp`` of the subject as it was before its first call; None where a second point is not asked for.
     session : Session or None
         The calls that the checks beside the gradient's share; None where these are not run, or would tell nothing.
     is_over : bool
@@ -131,6 +134,7 @@ class Known:
     notes: tuple[str, ...] = ()
     evidence: GradientEvidence = field(default_factory=GradientEvidence)
     linearized: Setting | None = None
+    fresh: FreshCopy | None = None
     session: Session | None = None
     is_over: bool = False
 
@@ -184,25 +188,46 @@ def stages(subject: Subject) -> list[Stage]:
 
 
 def linearize(known: Known) -> Known:
-    """Make the first forward."""
+    """Make the first forward, and before it, where that will be asked for, a copy of what has seen no point yet."""
+    asks_fresh = known.settings.contracts and known.compares and known.is_due("second-point")
+    fresh = FreshCopy(known.probe.subject.vjp) if asks_fresh else None
     with known.probe.counting("gradient"):
-        return replace(known, linearized=Setting.of(known.probe, known.rng))
+        return replace(known, linearized=Setting.of(known.probe, known.rng), fresh=fresh)
 
 
 def pull_back(known: Known) -> Known:
-    """Make the first pullback; where it is not finite, see whether that is memory that nobody wrote."""
+    """Make the first pullback; a gradient of a wrong form is told, and judged if it is clear how to convert it."""
+    while True:
+        try:
+            return _pulled_back(known)
+        except FormError as error:
+            wrong_form = answer_failure(error, known.case)
+            if known.probe.convert(error):
+                known = linearize(known.plus([wrong_form]))
+                continue
+            unwritten = _unwritten(known) if error.check == "finite" else []
+            if not unwritten and not known.failures:
+                raise
+            return replace(known.plus([*unwritten, wrong_form]), is_over=True)
+
+
+def _pulled_back(known: Known) -> Known:
     if not known.settings.contracts:
+        if known.compares:
+            with known.probe.counting("gradient"):
+                known.setting.pull(0)
         return known
     with known.probe.counting("form"):
-        try:
-            return replace(known, session=Session(known.setting))
-        except FormError as error:
-            cotangent = known.setting.cotangent()
-            found = find_unwritten(known.probe, cotangent) if error.check == "finite" else None
-            if found is None or not known.is_due("uninitialised"):
-                raise
-            unwritten = contract_failure("uninitialised", found, known.case)
-            return replace(known.plus([unwritten, answer_failure(error, known.case)]), is_over=True)
+        return replace(known, session=Session(known.setting))
+
+
+def _unwritten(known: Known) -> list[Failure]:
+    """Say so where a gradient that is not finite is memory that nobody wrote."""
+    if not known.settings.contracts or not known.is_due("uninitialised"):
+        return []
+    with known.probe.counting("form"):
+        found = find_unwritten(known.probe, known.setting.cotangent())
+    return [] if found is None else [contract_failure("uninitialised", found, known.case)]
 
 
 def check_contracts(known: Known) -> Known:
@@ -217,10 +242,14 @@ def check_contracts(known: Known) -> Known:
             violations = list(check_contract(contract, session))
         if not violations:
             continue
-        known = known.plus(
-            contract_failure(contract.name, violation, known.case)
+        told = [
+            violation
             for violation in violations
             if settings.reports(contract) or violation.ends_contracts or violation.ends_check
+        ]
+        known = known.plus(
+            [contract_failure(contract.name, violation, known.case) for violation in told if not violation.is_harmless],
+            [violation.sentence for violation in told if violation.is_harmless],
         )
         if any(violation.ends_check for violation in violations):
             return replace(known, is_over=True)
@@ -247,8 +276,8 @@ def compare_gradient(known: Known) -> Known:
         found = gradient_failures(known.setting, evidence, known.case, settings.draws)
         failures = [failure for failure in found if failure.primal not in unwritten]
     notes = []
-    if known.probe.raised_beside is not None and evidence.unclear:
-        notes.append(f"beside the point the forward has no values: {known.probe.raised_beside}")
+    if known.probe.undefined_beside is not None and evidence.unclear:
+        notes.append(f"beside the point the forward has no values: {known.probe.undefined_beside}")
     return replace(known.plus(failures, notes), evidence=evidence)
 
 
@@ -273,7 +302,9 @@ def compare_exactly(known: Known) -> Known:
     setting = known.setting
     in_double = setting.function.precision is DOUBLE and setting.probe.analytic_precision is DOUBLE
     # Along every line through a kink of several entries, such as that of a median, the forward may be straight.
-    if known.evidence.kinks or not _looks_further(known, "linear") or known.reports_low_precision or not in_double:
+    if known.session is None or not known.compares or not known.is_due("linear") or not in_double:
+        return known
+    if known.evidence.is_wrong or known.evidence.kinks or known.reports_low_precision:
         return known
     with known.probe.counting("linear"):
         tests = list(exact_tests(setting.balanced()))
@@ -282,10 +313,10 @@ def compare_exactly(known: Known) -> Known:
 
 def compare_at_second_point(known: Known) -> Known:
     """Compare the gradient at a second point too, if it is right at the first one."""
-    if known.session is None or not _looks_further(known, "second-point"):
+    if known.session is None or known.fresh is None or known.evidence.is_wrong:
         return known
     with known.probe.counting("second-point"):
-        found = check_second_point(known.session, known.settings.take_apart)
+        found = check_second_point(known.session, known.fresh, known.settings.take_apart)
         failures = [] if found is None else list(second_point_failures(found, known.case, known.settings.draws))
     return known.plus(failures)
 
@@ -294,12 +325,6 @@ def look_for_low_precision(known: Known) -> Known:
     """Report a forward that computes in a lower precision than it promises."""
     lower = precision_failure(known.setting, known.case) if known.compares else None
     return known if lower is None or known.reports_low_precision else known.plus([lower])
-
-
-def _looks_further(known: Known, check: str) -> bool:
-    """Whether a check is due that looks for what the comparison with differences has not found."""
-    asked = known.session is not None and known.compares
-    return asked and not known.evidence.is_wrong and known.is_due(check)
 
 
 def require_known(without: Mapping[str, str]) -> None:

@@ -34,6 +34,19 @@ def view_of_x(primals):
     return primals["x"].reshape(5, 3), lambda g: {"x": g.reshape(3, 5).copy()}
 
 
+def one_for_both(primals):
+    def pullback(g):
+        gradient = g.copy()
+        return {"x": gradient, "b": gradient}
+
+    return primals["x"] + primals["b"], pullback
+
+
+def needs_its_output(primals):
+    x = primals["x"]
+    return (x, x**2), lambda g: {"x": g[0] + 2 * x * g[1]}
+
+
 def uninitialised(primals):
     y, pullback = affine(primals)
 
@@ -270,8 +283,8 @@ def rounded_to_six_digits(primals):
 
 ALONE = [
     ("mutation", lambda: linear(vjp=_adds_in_place), "the pullback changes the cotangent in place at [0, 0], from"),
-    ("alias", lambda: subject(shares_cotangent, x=X, b=RNG.standard_normal(5)), "shares memory with the cotangent"),
-    ("alias", lambda: subject(view_of_x, x=X), "output of the forward shares memory with the primal 'x'"),
+    ("alias", lambda: subject(one_for_both, x=X, b=2 * X), "with the gradient of 'x': writing into one changes"),
+    ("alias", lambda: subject(needs_its_output, x=X), "output 0 of the forward shares memory with the primal 'x'"),
     ("uninitialised", lambda: linear(vjp=uninitialised), "1 of 4 entries of the gradient of 'b' are never written"),
     ("overwritten", lambda: linear(vjp=Overwriting()), "the output that one forward returned was overwritten"),
     ("accumulates", lambda: linear(vjp=Counting()), "declare gradcheck.Trait('accumulates', ('b',))"),
@@ -346,6 +359,21 @@ def test_a_fault_that_one_contract_alone_catches(check, make, fragment):
     assert fragment in report.failures[0].explanation
     unseen = gradcheck.check(make(), without={check: "its fault is planted"}).passed
     assert unseen == (check not in SEEN_ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    ("make", "fragment"),
+    [
+        (lambda: subject(shares_cotangent, x=X, b=X[0]), "the gradient of 'x' shares memory with the cotangent"),
+        (lambda: subject(view_of_x, x=X), "the output of the forward shares memory with the primal 'x'"),
+    ],
+)
+def test_a_view_that_does_no_harm_is_a_note_with_the_declaration_to_write(make, fragment):
+    report = gradcheck.check(make())
+    assert report.passed, str(report)
+    (note,) = report.subjects[0].notes
+    assert fragment in note
+    assert "declare gradcheck.Trait('returns-views')" in note
 
 
 def test_batch_sizes_are_looked_at_where_samples_influence_each_other():
@@ -431,7 +459,7 @@ LIMITS = [
     (lambda *traits: linear(vjp=one_use, traits=traits), Trait("single-pullback"), "pullback-twice"),
     (lambda *traits: linear(vjp=Accumulating(), traits=traits), Trait("accumulates", ("w", "b")), "accumulates"),
     (lambda *traits: linear(vjp=Lasting(True), traits=traits), Trait("overwrites", ("b",)), "overwritten"),
-    (lambda *traits: subject(shares_cotangent, traits=traits, x=X, b=X[0]), Trait("returns-views"), "alias"),
+    (lambda *traits: subject(one_for_both, traits=traits, x=X, b=2 * X), Trait("returns-views"), "alias"),
     (lambda *traits: subject(drops, traits=traits, x=X), Trait("stochastic"), "deterministic"),
     (
         lambda *traits: linear(vjp=needs_samples, traits=[SEPARABLE, *traits]),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.contracts.contract import contract
 from gradcheck.checks.contracts.poison import OTHER_POISON, POISON, poisoned_memory
 from gradcheck.checks.contracts.session import Session
@@ -79,29 +80,83 @@ def _shown(value: Any) -> str:
 
 @contract("alias", "results share no memory", applies=_promises_own_memory)
 def alias(session: Session) -> Iterator[Violation]:
-    """Outputs and gradients share no memory with arguments, cotangents or each other."""
+    """Outputs and gradients share no memory with arguments, cotangents or each other, or a write to them does no harm.
+
+    Who writes into the output of an identity (a flatten, dropout in evaluation) changes an argument of his own. Harm
+    is done where another result, or an answer of the pullback, changes with it.
+    """
     linearization = session.linearization
     arguments = {f"the primal {name!r}": array for name, array in linearization.arguments.items()}
-    outputs = {f"the {name}": array for name, array in _named("output", linearization.returned).items()}
     cotangents = {f"the {name}": array for name, array in _named("cotangent", session.given).items()}
     known = {**arguments, **cotangents}
-    for name, array in outputs.items():
-        yield from _sharing(f"{name} of the forward", None, array, known)
-        known[name] = array
+    for name, array in _named("output", linearization.returned).items():
+        what = f"the {name} of the forward"
+        other = _sharing(array, known)
+        if other is not None:
+            yield _shared(what, None, other, _writing_to_output(session, name))
+        known[what] = array
     for name, array in session.returned.items():
-        yield from _sharing(f"the gradient of {name!r}", name, array, known)
-        known[f"the gradient of {name!r}"] = array
+        what = f"the gradient of {name!r}"
+        other = _sharing(array, known)
+        if other is not None:
+            yield _shared(what, name, other, _writing_to_gradient(session, name))
+        known[what] = array
 
 
-def _sharing(what: str, primal: str | None, array: Array, known: Mapping[str, Array]) -> Iterator[Violation]:
-    for other, memory in known.items():
-        if _share(array, memory):
-            yield Violation(
-                f"{what} shares memory with {other}: writing into one changes the other; return a copy, or, if "
-                f"callers never write into results, declare gradcheck.{Trait('returns-views')}",
-                primal=primal,
-            )
-            return
+def _sharing(array: Array, known: Mapping[str, Array]) -> str | None:
+    """Return with which array another one shares memory."""
+    return next((other for other, memory in known.items() if _share(array, memory)), None)
+
+
+def _shared(what: str, primal: str | None, other: str, harm: str | None) -> Violation:
+    if harm is None:
+        how = "no answer suffers from that; if callers never write into results,"
+    else:
+        how = f"writing into one changes {harm}; return a copy, or, if callers never write into results,"
+    return Violation(
+        f"{what} shares memory with {other}: {how} declare gradcheck.{Trait('returns-views')}",
+        primal=primal,
+        is_harmless=harm is None,
+    )
+
+
+def _writing_to_output(session: Session, name: str) -> str | None:
+    """Write into an output between the forward and its pullback; return what else changes."""
+    linearization = session.probe.linearize()
+    outputs = _named("output", linearization.returned)
+    changed = _changed_by_writing(outputs[name], {f"the {other}": outputs[other] for other in outputs if other != name})
+    if changed is not None:
+        return changed
+    try:
+        found = session.compare_gradients(linearization.pullback(session.cotangent))
+    except (FormError, SubjectRaisedError):
+        return "the answer of the pullback"
+    return None if found is None else session.named(found)
+
+
+def _writing_to_gradient(session: Session, name: str) -> str | None:
+    """Write into a gradient; return which other result changes, or whether the next answer of the pullback does."""
+    linearization = session.probe.linearize()
+    gradients = linearization.pull(linearization.form.cotangent(session.cotangent))
+    others = {f"the {other}": array for other, array in _named("output", linearization.returned).items()}
+    others |= {f"the gradient of {other!r}": gradients[other] for other in gradients if other != name}
+    changed = _changed_by_writing(gradients[name], others)
+    if changed is not None or session.probe.is_limited("single-pullback"):
+        return changed
+    try:
+        found = session.compare_gradients(linearization.pullback(session.cotangent))
+    except (FormError, SubjectRaisedError):
+        return None  # a second pullback is another promise
+    return None if found is None else f"{session.named(found)} in the next pullback"
+
+
+def _changed_by_writing(array: Array, others: Mapping[str, Array]) -> str | None:
+    """Write into an array, if that is possible, and return which other one changes."""
+    if not array.flags.writeable:
+        return None
+    before = {name: np.array(other) for name, other in others.items()}
+    array[...] = 1 - array
+    return next((name for name, other in others.items() if not np.array_equal(before[name], other)), None)
 
 
 def _share(one: Array, other: Array) -> bool:

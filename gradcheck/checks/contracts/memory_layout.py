@@ -23,7 +23,7 @@ from gradcheck.numeric.array_layouts import (
     rolled_axes,
     step_sliced_backwards,
 )
-from gradcheck.numeric.space import Vector
+from gradcheck.numeric.space import Vector, is_finite
 from gradcheck.subject import Array
 
 _COTANGENT = "the cotangent"
@@ -32,7 +32,7 @@ _PERMUTED: tuple[Layout, ...] = (fortran, rolled_axes)
 
 
 class _OutsideError(Exception):
-    """A question cannot be asked: equal entries are outside the domain of the subject."""
+    """A question cannot be asked: where entries are equal, or beside such a place, the subject is not defined."""
 
 
 def _leaves_arguments(probe: Probe) -> bool:
@@ -79,7 +79,12 @@ def _repeat(session: Session, receivers: tuple[str, ...]) -> Mismatch | str | No
     except (SubjectRaisedError, FormError) as error:
         raise _OutsideError from error
     point = session.space.join({name: changes.get(name, np.array)(array) for name, array in session.arrays().items()})
-    return _tell(session, changes, written_out, lambda draws: session.rounding_at(point, session.cotangent, draws))
+    if not is_finite(written_out.gradient):
+        raise _OutsideError
+    found = _tell(session, changes, written_out, lambda draws: session.rounding_at(point, session.cotangent, draws))
+    if found is not None and not session.is_defined_around(point):
+        raise _OutsideError
+    return found
 
 
 def _guilty_of_repeating(session: Session, receivers: tuple[str, ...]) -> list[str]:

@@ -195,21 +195,22 @@ def call_order(session: Session) -> Iterator[Violation]:
     """
     if session.second is None:
         return
+    point = session.second.point
     if session.probe.is_limited("single-pullback"):
-        earlier, later = session.probe.linearize(), session.probe.linearize(session.second_point)
+        earlier, later = session.probe.linearize(), session.probe.linearize(point)
         found = session.compare_gradients(earlier.pullback(session.cotangent))
     else:
         later = session.second.linearization
         found = None if isinstance(session.late, SubjectRaisedError) else session.compare_gradients(session.late)
     if found is not None:
-        yield _overtaken(session, found)
+        yield _overtaken(session, point, found)
         return
     cotangent, alone = session.second.pull(0)
     found = session.mismatch(
         session.space,
         later.pullback(cotangent),
         alone,
-        lambda draws: session.rounding_at(session.second_point, cotangent, draws).gradient,
+        lambda draws: session.rounding_at(point, cotangent, draws).gradient,
     )
     if found is not None:
         yield session.violation(
@@ -219,9 +220,9 @@ def call_order(session: Session) -> Iterator[Violation]:
         )
 
 
-def _overtaken(session: Session, found: Mismatch) -> Violation:
+def _overtaken(session: Session, point: Vector, found: Mismatch) -> Violation:
     trait = Trait("last-forward-only")
-    overtaking = session.probe.linearize(session.second_point).pullback(session.cotangent)
+    overtaking = session.probe.linearize(point).pullback(session.cotangent)
     part = session.space.part(found.name)
     seen = float(overtaking[part.slice].reshape(part.shape)[found.index])
     whose = "that of the second forward" if seen == found.seen else "what the second forward left is mixed in"
@@ -239,7 +240,8 @@ def other_mode(session: Session) -> Iterator[Violation]:
     mode = session.probe.subject.other_mode
     assert mode is not None
     linearization = session.probe.linearize()
-    session.probe.forward_in_other_mode(session.arrays(session.second_point))
+    elsewhere = None if session.second is None else session.second.point
+    session.probe.forward_in_other_mode(session.arrays(elsewhere))
     found = session.compare(session.answer(linearization, session.cotangent))
     when = "of a forward before it"
     if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradcheck.checks.answers import FormError, SubjectRaisedError, require_finite
+from gradcheck.checks.contracts.elsewhere import other_points
 from gradcheck.checks.contracts.poison import POISON, poisoned_memory
 from gradcheck.checks.contracts.violation import Violation
 from gradcheck.checks.numeric_forward import SIGMAS, noise_at
@@ -25,8 +27,6 @@ from gradcheck.subject import Array, Trait
 SPREAD_DRAWS = 6
 #: The same before a violation is reported: the spread of few draws may be small by chance.
 CAREFUL_DRAWS = 30
-#: A second point differs from the first by this factor where moving the entries around changes nothing.
-_SHRINK = 0.875
 
 Rounding: TypeAlias = Callable[[int], Vector]
 
@@ -225,23 +225,13 @@ class Session:
 
     @cached_property
     def second(self) -> Setting | None:
-        """The subject at a second point, pulled back there once; None where it raises, or answers in another form."""
-        try:
-            setting = Setting.of(self.probe, self.rng, self.second_point, self.setting.function)
-            gradient = setting.linearization.pullback(self.other_cotangent)
-        except (SubjectRaisedError, FormError):
-            return None
-        return replace(setting, pulls=[(self.other_cotangent, gradient)])
-
-    @cached_property
-    def second_point(self) -> Vector:
-        """Another point in the domain of the subject: the entries of each primal moved along by one place."""
-        moved = self.probe.point.copy()
-        for part in self.space:
-            moved[part.slice] = np.roll(moved[part.slice], 1)
-        if np.array_equal(moved, self.probe.point):
-            moved *= _SHRINK
-        return self.space.round(moved)
+        """The subject at a second point, pulled back there once; None where none is found in its domain."""
+        for point in other_points(self.space, self.probe.point):
+            with suppress(SubjectRaisedError, FormError):
+                setting = Setting.of(self.probe, self.rng, point, self.setting.function)
+                gradient = setting.linearization.pullback(self.other_cotangent)
+                return replace(setting, pulls=[(self.other_cotangent, gradient)])
+        return None
 
     def adopt(self, trait: Trait) -> None:
         """Treat the subject as if it declared a trait; shared calls, which did not know of it, are made anew."""
@@ -337,13 +327,27 @@ class Session:
         The spread over inputs a few roundoffs apart shows what is ill-conditioned, and ties that rounding breaks; the
         noise of the forward, what such inputs all round in the same way.
         """
-        drawn = [self.rounded_anew(point, cotangent)[2] for _ in range(draws)]
+        drawn = self._drawn_around(point, cotangent, draws)
+        if len(drawn) < draws:  # beside the point there may be any value
+            return Answer(outputs=np.full(self.form.size, np.inf), gradient=np.full(self.space.size, np.inf))
         own = self.probe.function(self.space, self.probe.precision)
         noise = noise_at(own, point, self.setting.tangent(), own.evaluate(point))
         return Answer(
             outputs=2 * SIGMAS * (spread([one.outputs for one in drawn]) + noise),
             gradient=2 * SIGMAS * spread([one.gradient for one in drawn]) + self.floor,
         )
+
+    def is_defined_around(self, point: Vector) -> bool:
+        """Whether all answers a few roundoffs away from a point are finite."""
+        return len(self._drawn_around(point, self.cotangent, SPREAD_DRAWS)) == SPREAD_DRAWS
+
+    def _drawn_around(self, point: Vector, cotangent: Vector, draws: int) -> list[Answer]:
+        """Return the answers to questions a few roundoffs away, as far as there are any."""
+        drawn = []
+        for _ in range(draws):
+            with suppress(FormError, SubjectRaisedError):
+                drawn.append(self.rounded_anew(point, cotangent)[2])
+        return drawn
 
     @property
     def floor(self) -> float:

@@ -27,6 +27,8 @@ class Violation:
     spoils_arguments : bool
         Whether the subject was seen to write to what it is given, or to insist that it can: further forwards get
         copies.
+    is_harmless : bool
+        Whether that is a note beside the verdict, since no answer was seen to suffer.
     ends_contracts, ends_check : bool
         Whether further contracts (and even differences) would tell nothing, since no value is the same twice.
     """
@@ -40,5 +42,6 @@ class Violation:
     check: str | None = None
     adopt: Trait | None = None
     spoils_arguments: bool = False
+    is_harmless: bool = False
     ends_contracts: bool = False
     ends_check: bool = False
