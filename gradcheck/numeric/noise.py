@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
-from gradcheck.numeric.space import Vector
+from gradcheck.numeric.space import Vector, rms
 
 _POINTS = 7
 #: Spacing of the points in units of roundoff: far enough to round anew, near enough for f to be straight.
@@ -19,13 +19,17 @@ _SPACING = 16.0
 _STANDING_SHARE = 0.1
 #: A line whose higher differences stay below this share of its rise has no bend in it, only noise.
 _STRAIGHT = 1e-3
-#: The same where the noise may be that of float32: a kink beside a flat piece leaves at least a twentieth.
-_STRAIGHT_IN_SINGLE = 0.02
+#: The same where the noise may be that of a lower precision: a kink beside a flat piece leaves at least a twentieth.
+_STRAIGHT_IN_LOWER = 0.02
 #: Half-way between two precisions some arguments of many cross a rounding boundary of the lower one.
 _STANDING_SHARE_BETWEEN = 0.5
 
 #: The move that shows how sensitive outputs are: larger than the roundoff of any lower precision but float16.
 _RELATIVE = 2.0**-20
+#: A step on which everything moves that depends on what moves at all.
+_LARGE = 2.0**-10
+#: An output that should move by so many roundoffs moves.
+_CLEARLY = 8.0
 #: Noise of so many times the rounding that its sensitivity explains is that of a lower precision.
 _MANY = 2.0**10
 
@@ -74,51 +78,85 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     # From float32 down the roundoffs are too close together to tell float16 from a difference of large numbers.
     if own is not DOUBLE or not still.any():
         return Noise(level=level, precision=own)
-    values = _line(function, point, direction, outputs, _SPACING * SINGLE.unit)
-    # An output that stands still hides its noise; over larger steps, where they are still straight, it shows.
-    wide, rise = _level(values), np.abs(values[-1] - values[0])
-    level = np.where(still & (wide < _STRAIGHT * rise), np.maximum(level, wide), level)
-    # There its slope shows too, where no smaller step showed it.
-    seen = np.where(wide < _STRAIGHT_IN_SINGLE * rise, rise / ((_POINTS - 1) * _SPACING * SINGLE.unit), 0.0)
-    slope = np.where(slope == 0, seen, np.abs(slope))
-    should_move = slope * _SPACING > np.abs(outputs) + np.finfo(float).tiny  # by a roundoff from point to point
-
-    def stands_still(moves: NDArray[np.bool_], share: float) -> bool:
-        return bool(should_move.any() and np.mean(moves[should_move]) < share)
-
-    if not stands_still(~still, _STANDING_SHARE):
-        return Noise(level=level, precision=own)
+    slope = np.abs(slope)
     for precision in (SINGLE, HALF):
-        if precision is HALF:
-            values = _line(function, point, direction, outputs, _SPACING * HALF.unit)
-        if stands_still(_moves(values), _STANDING_SHARE):
+        spacing = _SPACING * precision.unit
+        values = _line(function, point, direction, outputs, spacing)
+        coarse, rise = _level(values), np.abs(values[-1] - values[0])
+        if precision is SINGLE:
+            # An output that stands still hides its noise; over larger steps, where they are still straight, it shows.
+            level = np.where(still & (coarse < _STRAIGHT * rise), np.maximum(level, coarse), level)
+        # There its slope shows too, where no smaller step showed it.
+        seen = np.where(coarse < _STRAIGHT_IN_LOWER * rise, rise / ((_POINTS - 1) * spacing), 0.0)
+        slope = np.where(slope == 0, seen, slope)
+        between = math.sqrt(own.unit * precision.unit)
+        # By several roundoffs from point to point.
+        should_move = slope * between > _CLEARLY * own.unit * np.abs(outputs) + np.finfo(float).tiny
+        if not should_move.any() or np.mean(_moves(values)[should_move]) < _STANDING_SHARE:
             continue
         # An output that is a small difference of large numbers stands still over a few roundoffs too; but it moves
         # long before the roundoff of a lower precision is reached.
-        between = _line(function, point, direction, outputs, math.sqrt(own.unit * precision.unit))
-        lower = stands_still(_moves(between), _STANDING_SHARE_BETWEEN)
-        if lower and _is_coarse(values, outputs, should_move, precision):
+        if np.mean(still[should_move]) <= 1 - _STANDING_SHARE:
+            break
+        moves = _moves(_line(function, point, direction, outputs, between))
+        size = np.minimum(np.abs(outputs), slope)
+        if np.mean(moves[should_move]) < _STANDING_SHARE_BETWEEN and _is_coarse(coarse, size, should_move, precision):
             explained = _explained(function, point, outputs) * own.unit
-            if np.median(_level(values)[should_move]) > _MANY * np.median(explained[should_move]):
-                return Noise(level=_level(values), precision=precision)
+            if np.median(coarse[should_move]) > _MANY * np.median(explained[should_move]):
+                return Noise(level=coarse, precision=precision)
         break
     return Noise(level=level, precision=own)
 
 
-def _is_coarse(values: Vector, outputs: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:
-    """Whether the noise of the outputs chosen is of the order of that precision's roundoff."""
-    return bool(np.median(_level(values)[chosen]) > precision.unit / 64 * np.median(np.abs(outputs[chosen])))
+def hidden_precision(function: Function, point: Vector, direction: Vector, outputs: Vector) -> Noise:
+    """Return the noise and the precision that show along a direction: one evaluation where all outputs move.
+
+    Along a direction that moves one argument no other one hides that its part of the function stands still.
+    """
+    known = Noise(level=np.zeros(outputs.size), precision=function.precision)
+    if function.precision is not DOUBLE:
+        return known
+    still = _moved(function, point, math.sqrt(DOUBLE.unit * SINGLE.unit) * direction) == outputs
+    # What stands still on a large step too does not depend on what moves.
+    if not still.any() or (_moved(function, point, _LARGE * direction) == outputs)[still].all():
+        return known
+    found = measure_noise(function, point, direction, outputs, np.zeros(outputs.size))
+    return known if found.precision is DOUBLE else found
+
+
+def differ_by_rounding(low: Vector, high: Vector, precision: Precision, function: Function, point: Vector) -> bool:
+    """Whether a function has the values `low` in a lower precision and `high` in float64, as `function` has them.
+
+    One evaluation where more than the roundoff of the values themselves must explain what they differ by.
+    """
+    if low.shape != high.shape:
+        return False
+    allowed, apart = precision.same * precision.unit, np.abs(low - high)
+    size = np.abs(high) + rms(high)
+    return bool((apart <= allowed * size).all()) or bool(
+        (apart <= allowed * (size + _explained(function, point, high))).all()
+    )
+
+
+def _is_coarse(level: Vector, size: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:
+    """Whether the noise of the outputs chosen is of the order of that precision's roundoff of their size."""
+    return bool(np.median(level[chosen]) > precision.unit / 64 * np.median(size[chosen]))
 
 
 def _explained(function: Function, point: Vector, outputs: Vector) -> Vector:
     """How much each output changes, for each unit by which all entries of the point change relatively: one evaluation.
 
     The rounding of a function that computes in the precision of its arguments is some roundoffs of that, however small
-    a difference of large numbers the output is.
+    a difference of large numbers the output is. Numbers of order one stand in many functions, such as ``1 - cos x``,
+    and no argument moves them.
     """
     irregular = np.cos(np.arange(point.size))
-    moved = function.evaluate(function.round(point * (1 + _RELATIVE * irregular)))
-    return np.asarray(np.abs(moved - outputs) / _RELATIVE)
+    moved = _moved(function, point, _RELATIVE * irregular * point)
+    return np.maximum(1.0, np.abs(moved - outputs) / _RELATIVE)
+
+
+def _moved(function: Function, point: Vector, move: Vector) -> Vector:
+    return function.evaluate(function.round(point + move))
 
 
 def _line(function: Function, point: Vector, direction: Vector, outputs: Vector, spacing: float) -> Vector:
