@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.numeric.function import Function
-from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
+from gradcheck.numeric.precision import DOUBLE, PRECISIONS, SINGLE, Precision
 from gradcheck.numeric.space import Vector, rms
 
 _POINTS = 7
@@ -30,8 +31,6 @@ _RELATIVE = 2.0**-20
 _LARGE = 2.0**-10
 #: An output that should move by so many roundoffs moves.
 _CLEARLY = 8.0
-#: Noise of so many times the rounding that its sensitivity explains is that of a lower precision.
-_MANY = 2.0**10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,9 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     if own is not DOUBLE or not still.any():
         return Noise(level=level, precision=own)
     slope = np.abs(slope)
-    for precision in (SINGLE, HALF):
+    # From point to point a function that computes in float64 moves if its slope makes that several roundoffs.
+    least = _CLEARLY * own.unit * np.maximum(np.abs(outputs), _explained(function, point, outputs))
+    for finer, precision in itertools.pairwise(PRECISIONS):
         spacing = _SPACING * precision.unit
         values = _line(function, point, direction, outputs, spacing)
         coarse, rise = _level(values), np.abs(values[-1] - values[0])
@@ -89,22 +90,18 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
         # There its slope shows too, where no smaller step showed it.
         seen = np.where(coarse < _STRAIGHT_IN_LOWER * rise, rise / ((_POINTS - 1) * spacing), 0.0)
         slope = np.where(slope == 0, seen, slope)
-        between = math.sqrt(own.unit * precision.unit)
-        # By several roundoffs from point to point.
-        should_move = slope * between > _CLEARLY * own.unit * np.abs(outputs) + np.finfo(float).tiny
-        if not should_move.any() or np.mean(_moves(values)[should_move]) < _STANDING_SHARE:
+        half_way = math.sqrt(finer.unit * precision.unit)
+        should_move = slope * half_way > least
+        if not should_move.any() or np.mean(~still[should_move]) >= _STANDING_SHARE:
+            continue
+        if np.mean(_moves(values)[should_move]) < _STANDING_SHARE:
             continue
         # An output that is a small difference of large numbers stands still over a few roundoffs too; but it moves
         # long before the roundoff of a lower precision is reached.
-        if np.mean(still[should_move]) <= 1 - _STANDING_SHARE:
-            break
-        moves = _moves(_line(function, point, direction, outputs, between))
-        size = np.minimum(np.abs(outputs), slope)
-        if np.mean(moves[should_move]) < _STANDING_SHARE_BETWEEN and _is_coarse(coarse, size, should_move, precision):
-            explained = _explained(function, point, outputs) * own.unit
-            if np.median(coarse[should_move]) > _MANY * np.median(explained[should_move]):
-                return Noise(level=coarse, precision=precision)
-        break
+        moves = _moves(_line(function, point, direction, outputs, half_way))
+        if np.mean(moves[should_move]) < _STANDING_SHARE_BETWEEN:
+            # Where the points happen to lie on its grid, a rounding leaves no noise.
+            return Noise(level=np.maximum(coarse, precision.unit / 2 * slope), precision=precision)
     return Noise(level=level, precision=own)
 
 
@@ -136,11 +133,6 @@ def differ_by_rounding(low: Vector, high: Vector, precision: Precision, function
     return bool((apart <= allowed * size).all()) or bool(
         (apart <= allowed * (size + _explained(function, point, high))).all()
     )
-
-
-def _is_coarse(level: Vector, size: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:
-    """Whether the noise of the outputs chosen is of the order of that precision's roundoff of their size."""
-    return bool(np.median(level[chosen]) > precision.unit / 64 * np.median(size[chosen]))
 
 
 def _explained(function: Function, point: Vector, outputs: Vector) -> Vector:
