@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -10,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.numeric.function import Function
-from gradcheck.numeric.precision import DOUBLE, PRECISIONS, SINGLE, Precision
+from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
 from gradcheck.numeric.space import Vector, rms
 
 _POINTS = 7
 #: Spacing of the points in units of roundoff: far enough to round anew, near enough for f to be straight.
 _SPACING = 16.0
+#: Spacings at which roundings of a lower precision leave little of a rise, along a direction that moves little too.
+_SPACING_IN_SINGLE, _SPACING_IN_HALF = 64 * SINGLE.unit, 16 * HALF.unit
 #: Fewer of the outputs that should move than this do: the function stands still.
 _STANDING_SHARE = 0.1
 #: A line whose higher differences stay below this share of its rise has no bend in it, only noise.
@@ -80,8 +81,7 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     slope = np.abs(slope)
     # From point to point a function that computes in float64 moves if its slope makes that several roundoffs.
     least = _CLEARLY * own.unit * np.maximum(np.abs(outputs), _explained(function, point, outputs))
-    for finer, precision in itertools.pairwise(PRECISIONS):
-        spacing = _SPACING * precision.unit
+    for finer, precision, spacing in ((DOUBLE, SINGLE, _SPACING_IN_SINGLE), (SINGLE, HALF, _SPACING_IN_HALF)):
         values = _line(function, point, direction, outputs, spacing)
         coarse, rise = _level(values), np.abs(values[-1] - values[0])
         if precision is SINGLE:
