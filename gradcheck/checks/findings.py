@@ -107,7 +107,7 @@ def exact_failure(test: ExactTest, case: CaseId) -> Failure:
 
 def precision_failure(setting: Setting, case: CaseId) -> Failure | None:
     """Return the failure of a forward that computes in a lower precision than its primals have, undeclared."""
-    seen, promised = setting.function.precision, setting.forward.promised
+    seen, promised = setting.function.precision, setting.probe.analytic_precision
     if seen.unit <= promised.unit or setting.probe.declared_precision is not None:
         return None
     return Failure(

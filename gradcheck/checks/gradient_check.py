@@ -18,6 +18,8 @@ from gradcheck.numeric.precision import DOUBLE
 
 #: Where fewer of the outputs than this are smooth, gentler tangents are tried.
 _ENOUGH_JUDGED = 0.5
+#: Of so many primals each moves alone to see whether the forward rounds it to a lower precision.
+_FEW = 16
 
 
 def check_gradient(
@@ -45,6 +47,8 @@ def check_gradient(
         vacuous=screened.vacuous, resolution=screened.resolution, judged=dict.fromkeys(setting.names, 1.0)
     )
     for names in screened.suspects:
+        if len(names) <= _FEW:
+            setting.forward.look_for_casts(setting.restricted(setting.tangent(), (name,)) for name in names)
         setting, evidence, wrong = _judge_group(setting, names, evidence)
         if wrong is not None:
             evidence += _blame(setting, wrong, take_apart)

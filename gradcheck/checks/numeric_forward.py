@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.ladder import Slopes, a_priori_noise
-from gradcheck.numeric.noise import measure_noise
-from gradcheck.numeric.precision import Precision
+from gradcheck.numeric.noise import hidden_precision, measure_noise
 from gradcheck.numeric.space import Vector, rms
 
 #: Standard deviations of measured noise that an error bar allows for.
@@ -37,17 +37,26 @@ class NumericForward:
         Its value at the point.
     noise : Vector
         Error of each output.
-    promised : Precision
-        The precision in which it was thought to compute before that was measured.
     """
 
     def __init__(self, function: Function, point: Vector, outputs: Vector) -> None:
         self.function = function
         self.outputs = outputs
         self.noise = a_priori_noise(outputs, function.precision)
-        self.promised: Precision = function.precision
         self._point = point
         self._is_measured = False
+
+    def look_for_casts(self, directions: Iterable[Vector]) -> None:
+        """See whether the forward computes in a lower precision along some directions, each of which moves one primal.
+
+        Where several primals are rounded, each adds its noise.
+        """
+        promised = self.function
+        for direction in directions:
+            seen = hidden_precision(promised, self._point, direction, self.outputs)
+            precision = max(self.function.precision, seen.precision, key=lambda one: one.unit)
+            self.function = replace(self.function, precision=precision)
+            self.noise = np.hypot(self.noise, SIGMAS * seen.level)
 
     def measure(self, slopes: Slopes) -> bool:
         """Measure the noise along slopes already known, once; return whether that was the first time."""

@@ -21,7 +21,9 @@ from gradcheck.checks.answers import (
     read_outputs,
     require_finite,
 )
+from gradcheck.numeric.directions import random_tangent, scales
 from gradcheck.numeric.function import Function
+from gradcheck.numeric.noise import differ_by_rounding
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision, coarsest
 from gradcheck.numeric.space import Space, Vector, is_finite
 from gradcheck.records.run_record import Evaluations
@@ -304,16 +306,15 @@ class Probe:
         return Function(evaluate=evaluate, round=space.round, precision=precision)
 
     def numeric_function(self) -> Function:
-        """Return the forward in float64 where it accepts and returns that, else in the primals' own dtypes.
+        """Return the forward in float64 where that is seen to be the same function, else in the primals' own dtypes.
 
         A declared lower precision is believed: differences are then taken with steps fit for it.
         """
-        if self.analytic_precision is DOUBLE:
-            return self.function(self.space, self.declared_precision or DOUBLE)
-        wide = Space.of(self.subject.primals, DOUBLE.dtype)
-        if self._keeps_double(wide):
-            return self.function(wide, self.declared_precision or DOUBLE)
-        return self.function(self.space, self.analytic_precision)
+        declared = self.declared_precision or DOUBLE
+        twin = self.function(Space.of(self.subject.primals, DOUBLE.dtype), declared)
+        if self.analytic_precision is DOUBLE or self._is_same_in_double(twin):
+            return twin
+        return self.function(self.space, max(self.analytic_precision, declared, key=lambda one: one.unit))
 
     @property
     def declared_precision(self) -> Precision | None:
@@ -326,13 +327,29 @@ class Probe:
         lower = _lower_precision(self._limits)
         return lower if lower is not None and lower.unit > self.analytic_precision.unit else self.analytic_precision
 
-    def _keeps_double(self, wide: Space) -> bool:
-        try:
-            outputs = self.forward(wide.split(self.point.copy()))
-        except (SubjectRaisedError, FormError):
-            return False
-        arrays = outputs if isinstance(outputs, tuple) else (outputs,)
-        return all(getattr(array, "dtype", None) == np.float64 for array in arrays)
+    def _is_same_in_double(self, twin: Function) -> bool:
+        """Whether the forward accepts and returns float64, and does in it what it does in the primals' own dtypes.
+
+        What it draws at random may depend on the dtype, for example. Values are compared a large step from the point,
+        where no entry is neutral; at the point itself where that step leaves the domain.
+        """
+        moves = scales(self.space, self.point) * self.analytic_precision.first_step
+        tangent = random_tangent(self.space, moves, np.random.default_rng(_GLOBAL_SEED))
+        for place in (self.space.round(self.point + tangent), self.point):
+            own = self.space.split(place)
+            try:
+                wide = self.forward({name: array.astype(np.float64) for name, array in own.items()})
+                if any(
+                    getattr(array, "dtype", None) != np.float64
+                    for array in (wide if isinstance(wide, tuple) else (wide,))
+                ):
+                    return False
+                values = flatten_outputs(self.forward(_copies(own))), flatten_outputs(wide)
+            except (SubjectRaisedError, FormError):
+                continue
+            if all(map(is_finite, values)):
+                return differ_by_rounding(*values, self.analytic_precision, twin, place)
+        return False
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from gradcheck.records.run_record import Evaluations
 #: Looking for causes ends after so many seconds, or so many answers.
 SECONDS = 3.0
 MOST = 48
-#: With so many answers, in so many of which it tells, a single explanation is believed.
+#: With so many answers beside the first, in so many of which it tells, an explanation is believed.
 _ENOUGH, _TELLING = 12, 3
 #: So many explanations that look the same are told beside the first.
 _ALIKE = 2
@@ -176,9 +176,23 @@ class _Evidence:
             self.seen += [] if answer is None else [answer]
         return self.seen[0] if self.seen else None
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the layer has no kind, so that cases differ in values alone."""
+        return self.first is not None and self.first.question.config is None
+
+    @property
+    def _most(self) -> int:
+        return 1 + _ENOUGH if self._is_plain else MOST
+
+    @property
+    def confirms(self) -> bool:
+        """Whether what predicts every answer may be named: values alone must be as many as can be asked for."""
+        return not self._is_plain or len(self.seen) == self._most
+
     def __iter__(self) -> Iterator[Observation]:
         yield from self.seen
-        while len(self.seen) < MOST and self._observer.has_time:
+        while len(self.seen) < self._most and self._observer.has_time:
             draw = next(self._draws, None)
             if draw is None:
                 return
@@ -225,7 +239,10 @@ def _explanations(
 
 
 def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: _Evidence) -> list[Hypothesis]:
-    """Return those that predict every answer, and told it apart from the right one in two answers at least."""
+    """Return those that predict every answer, and told it apart from the right one in two answers at least.
+
+    Without a kind a dozen points beside the first must confirm them.
+    """
     telling = dict.fromkeys(hypotheses, 0)
     for asked, answer in enumerate(evidence, 1):
         if not telling:
@@ -234,9 +251,9 @@ def _surviving(hypotheses: list[Hypothesis], primal: str, evidence: _Evidence) -
             continue
         telling = {one: count + one.tells(answer, primal) for one, count in telling.items() if one.fits(answer, primal)}
         all_seen = asked == len(evidence.seen)  # what earlier hypotheses were asked counts, whatever it says
-        if all_seen and asked >= _ENOUGH and len(telling) == 1 and min(telling.values()) >= _TELLING:
+        if all_seen and asked > _ENOUGH and len(telling) == 1 and min(telling.values()) >= _TELLING:
             break
-    return [one for one, count in telling.items() if count >= 2]
+    return [one for one, count in telling.items() if count >= 2] if evidence.confirms else []
 
 
 def _decided(survivors: list[Hypothesis], primal: str, decisive: Iterable[Observation]) -> list[Hypothesis]:

@@ -12,25 +12,29 @@ from numpy.typing import NDArray
 
 from gradcheck.numeric.function import Function
 from gradcheck.numeric.precision import DOUBLE, HALF, SINGLE, Precision
-from gradcheck.numeric.space import Vector
+from gradcheck.numeric.space import Vector, rms
 
 _POINTS = 7
 #: Spacing of the points in units of roundoff: far enough to round anew, near enough for f to be straight.
 _SPACING = 16.0
+#: Spacings at which roundings of a lower precision leave little of a rise, along a direction that moves little too.
+_SPACING_IN_SINGLE, _SPACING_IN_HALF = 64 * SINGLE.unit, 16 * HALF.unit
 #: Fewer of the outputs that should move than this do: the function stands still.
 _STANDING_SHARE = 0.1
 #: Where outputs stand still over wider lines too, this one is tried last: their rounding hides how they move.
 _WIDEST = 2.0**-10
-#: A line whose higher differences stay below this share of its rise may hold the noise of float32, but no kink: one
-#: beside a flat piece leaves at least a twentieth.
-_STRAIGHT_IN_SINGLE = 0.02
+#: A line whose higher differences stay below this share of its rise may hold the noise of a lower precision, but no
+#: kink: one beside a flat piece leaves at least a twentieth.
+_STRAIGHT_IN_LOWER = 0.02
 #: Half-way between two precisions some arguments of many cross a rounding boundary of the lower one.
 _STANDING_SHARE_BETWEEN = 0.5
 
 #: The move that shows how sensitive outputs are: larger than the roundoff of any lower precision but float16.
 _RELATIVE = 2.0**-20
-#: Noise of so many times the rounding that its sensitivity explains is that of a lower precision.
-_MANY = 2.0**10
+#: A step on which everything moves that depends on what moves at all.
+_LARGE = 2.0**-10
+#: An output that should move by so many roundoffs moves.
+_CLEARLY = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,73 +84,93 @@ def measure_noise(function: Function, point: Vector, direction: Vector, outputs:
     level, still = _level(nearest), ~_moves(nearest)
     # From float32 down the roundoffs are too close together to tell float16 from a difference of large numbers.
     spacings = (_SPACING * SINGLE.unit, _WIDEST) if own is DOUBLE else (_WIDEST,)
-    hidden, wider = still, []
+    hidden = still
     for spacing in spacings:
         if not hidden.any():
             break
-        wider.append(line(spacing))
-        level = np.where(hidden & _wavers(wider[-1]), np.maximum(level, _level(wider[-1])), level)
-        hidden = hidden & ~_moves(wider[-1])
+        values = line(spacing)
+        level = np.where(hidden & _wavers(values), np.maximum(level, _level(values)), level)
+        hidden = hidden & ~_moves(values)
     level = np.where(hidden, np.maximum(level, own.unit), level)
-    lower = _lower_precision(line, function, point, still, wider[0], slope) if wider and own is DOUBLE else None
+    lower = _lower_precision(line, function, point, still, np.abs(slope)) if own is DOUBLE and still.any() else None
     return lower or Noise(level=level, precision=own)
 
 
 def _lower_precision(
-    line: Callable[[float], Vector],
-    function: Function,
-    point: Vector,
-    still: NDArray[np.bool_],
-    values: Vector,
-    slope: Vector,
+    line: Callable[[float], Vector], function: Function, point: Vector, still: NDArray[np.bool_], slope: Vector
 ) -> Noise | None:
     """Return the noise of a float64 function that is seen to compute in a lower precision, else None.
 
-    `still` are the outputs that do not move over a few roundoffs of float64, `values` those over a few of float32.
+    `still` are the outputs that do not move over a few roundoffs of float64.
     """
-    outputs, rise = values[_POINTS // 2], np.abs(values[-1] - values[0])
-    # Over these the slope shows too, where no smaller step showed it.
-    straight = _level(values) < _STRAIGHT_IN_SINGLE * rise
-    seen = np.where(straight, rise / ((_POINTS - 1) * _SPACING * SINGLE.unit), 0.0)
-    slope = np.where(slope == 0, seen, np.abs(slope))
-    should_move = slope * _SPACING > np.abs(outputs) + np.finfo(float).tiny  # by a roundoff from point to point
-
-    def stands_still(moves: NDArray[np.bool_], share: float) -> bool:
-        return bool(should_move.any() and np.mean(moves[should_move]) < share)
-
-    if not stands_still(~still, _STANDING_SHARE):
-        return None
-    for precision in (SINGLE, HALF):
-        if precision is HALF:
-            values = line(_SPACING * HALF.unit)
-        if stands_still(_moves(values), _STANDING_SHARE):
+    least: Vector | None = None
+    for finer, precision, spacing in ((DOUBLE, SINGLE, _SPACING_IN_SINGLE), (SINGLE, HALF, _SPACING_IN_HALF)):
+        values = line(spacing)
+        outputs, coarse, rise = values[_POINTS // 2], _level(values), np.abs(values[-1] - values[0])
+        if least is None:
+            # From point to point a function that computes in float64 moves if its slope makes that several roundoffs.
+            least = _CLEARLY * DOUBLE.unit * np.maximum(np.abs(outputs), _explained(function, point, outputs))
+        # Over these points the slope shows too, where no smaller step showed it.
+        seen = np.where(coarse < _STRAIGHT_IN_LOWER * rise, rise / ((_POINTS - 1) * spacing), 0.0)
+        slope = np.where(slope == 0, seen, slope)
+        half_way = math.sqrt(finer.unit * precision.unit)
+        should_move = slope * half_way > least
+        if not should_move.any() or np.mean(~still[should_move]) >= _STANDING_SHARE:
+            continue
+        if np.mean(_moves(values)[should_move]) < _STANDING_SHARE:
             continue
         # An output that is a small difference of large numbers stands still over a few roundoffs too; but it moves
         # long before the roundoff of a lower precision is reached.
-        between = line(math.sqrt(DOUBLE.unit * precision.unit))
-        lower = stands_still(_moves(between), _STANDING_SHARE_BETWEEN)
-        if lower and _is_coarse(values, outputs, should_move, precision):
-            explained = _explained(function, point, outputs) * DOUBLE.unit
-            if np.median(_level(values)[should_move]) > _MANY * np.median(explained[should_move]):
-                return Noise(level=_level(values), precision=precision)
-        break
+        if np.mean(_moves(line(half_way))[should_move]) < _STANDING_SHARE_BETWEEN:
+            # Where the points happen to lie on its grid, a rounding leaves no noise.
+            return Noise(level=np.maximum(coarse, precision.unit / 2 * slope), precision=precision)
     return None
 
 
-def _is_coarse(values: Vector, outputs: Vector, chosen: NDArray[np.bool_], precision: Precision) -> bool:
-    """Whether the noise of the outputs chosen is of the order of that precision's roundoff."""
-    return bool(np.median(_level(values)[chosen]) > precision.unit / 64 * np.median(np.abs(outputs[chosen])))
+def hidden_precision(function: Function, point: Vector, direction: Vector, outputs: Vector) -> Noise:
+    """Return the noise and the precision that show along a direction: one evaluation where all outputs move.
+
+    Along a direction that moves one argument no other one hides that its part of the function stands still.
+    """
+    known = Noise(level=np.zeros(outputs.size), precision=function.precision)
+    if function.precision is not DOUBLE:
+        return known
+    still = _moved(function, point, math.sqrt(DOUBLE.unit * SINGLE.unit) * direction) == outputs
+    # What stands still on a large step too does not depend on what moves.
+    if not still.any() or (_moved(function, point, _LARGE * direction) == outputs)[still].all():
+        return known
+    found = measure_noise(function, point, direction, outputs, np.zeros(outputs.size))
+    return known if found.precision is DOUBLE else found
+
+
+def differ_by_rounding(low: Vector, high: Vector, precision: Precision, function: Function, point: Vector) -> bool:
+    """Whether a function has the values `low` in a lower precision and `high` in float64, as `function` has them.
+
+    One evaluation where more than the roundoff of the values themselves must explain what they differ by.
+    """
+    if low.shape != high.shape:
+        return False
+    allowed, apart = precision.same * precision.unit, np.abs(low - high)
+    size = np.abs(high) + rms(high)
+    return bool((apart <= allowed * size).all()) or bool(
+        (apart <= allowed * (size + _explained(function, point, high))).all()
+    )
 
 
 def _explained(function: Function, point: Vector, outputs: Vector) -> Vector:
     """How much each output changes, for each unit by which all entries of the point change relatively: one evaluation.
 
     The rounding of a function that computes in the precision of its arguments is some roundoffs of that, however small
-    a difference of large numbers the output is; or of 1, the size of the constants that it may be a difference of.
+    a difference of large numbers the output is. Numbers of order one stand in many functions, such as ``1 - cos x``,
+    and no argument moves them.
     """
     irregular = np.cos(np.arange(point.size))
-    moved = function.evaluate(function.round(point * (1 + _RELATIVE * irregular)))
-    return np.maximum(np.abs(moved - outputs) / _RELATIVE, 1.0)
+    moved = _moved(function, point, _RELATIVE * irregular * point)
+    return np.maximum(1.0, np.abs(moved - outputs) / _RELATIVE)
+
+
+def _moved(function: Function, point: Vector, move: Vector) -> Vector:
+    return function.evaluate(function.round(point + move))
 
 
 def _line(function: Function, point: Vector, direction: Vector, outputs: Vector, spacing: float) -> Vector:

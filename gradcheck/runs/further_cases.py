@@ -8,28 +8,37 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.diagnosis.explanations import MOST
 from gradcheck.diagnosis.observation import Draw
 from gradcheck.subject import Array, Subject
 from gradcheck.suites.kind import Case
 from gradcheck.suites.suite import BuildError, Suite
 
-#: So many other seeds of the failing configuration are asked, or points of a subject.
+#: So many other seeds of the failing configuration are asked.
 _AGAIN = 3
-#: How far a point is moved, as a share of each entry.
-_MOVE = 0.5
+#: The largest factor by which a whole primal becomes larger or smaller at a further point, and one entry beside others.
+_WHOLE, _ENTRY = 4.0, 2.0
 
 
 def subject_draws(subject: Subject, seed: int) -> Iterator[Draw]:
-    """Yield a subject at its point, and at others of the same shapes and signs."""
+    """Yield a subject at its point, and at others of the same shapes.
+
+    Every second point has the signs of the first one, since many layers are made for positive values alone; at the
+    others signs are drawn anew. Of points that lie outside its domain a layer gives no answer, and nothing is learnt.
+    """
     yield Draw(subject, seed)
     rng = np.random.default_rng([seed, 11])
-    for again in range(1, 1 + _AGAIN):
-        moved = {name: _moved(array, rng) for name, array in subject.primals.items()}
+    for again in range(1, MOST):
+        moved = {name: _moved(array, rng, keeps_signs=again % 2 == 0) for name, array in subject.primals.items()}
         yield Draw(subject.with_primals(moved), seed + again)
 
 
-def _moved(array: Array, rng: np.random.Generator) -> Array:
-    return (array * (1 + _MOVE * rng.uniform(-1, 1, array.shape))).astype(array.dtype)
+def _moved(array: Array, rng: np.random.Generator, *, keeps_signs: bool) -> Array:
+    """Return an array of other magnitudes, as a whole and entry by entry; one of zeros is drawn anew."""
+    factors = _WHOLE ** rng.uniform(-1, 1) * _ENTRY ** rng.uniform(-1, 1, array.shape)
+    if not keeps_signs:
+        factors = factors * rng.choice((-1.0, 1.0), array.shape)
+    return np.asarray((array if array.any() else 1.0) * factors).astype(array.dtype)
 
 
 def case_draws(suite: Suite, cases: Iterable[Case], dtype: Any = None) -> Iterator[Draw]:

@@ -340,3 +340,61 @@ def test_a_gradient_that_is_not_finite_where_it_was_divided_is_explained():
         return y, lambda g: {"x": 3 * g / x * x / x * x / x}
 
     assert causes(gradcheck.Subject("divided", {"x": x}, product)) == {"x": "over-x"}
+
+
+def leaky(x):
+    return np.where(x > 0, x, x / 10)
+
+
+def in_domain(x):
+    if (x <= 0).any():
+        raise ValueError("expected positive values")
+    return np.log(x)
+
+
+#: Faults that depend on the sign or the size of the input: forward, gradient, and the causes that are true of them.
+BY_SIGN = {
+    "a leaky ReLU without its slope": (leaky, lambda x, g: g * (x > 0), ()),
+    "a leaky ReLU without its mask": (leaky, lambda x, g: g, ("is-upstream-gradient",)),
+    "a magnitude with the slope of a ReLU": (np.abs, lambda x, g: g * (x > 0), ()),
+    "an ELU without its negative part": (lambda x: np.where(x > 0, x, np.expm1(x)), lambda x, g: g * (x > 0), ()),
+    "a clip that forgets its lower end": (lambda x: np.clip(x, -0.5, 0.5), lambda x, g: g * (x < 0.5), ()),
+    "a tanh that is flat too early": (np.tanh, lambda x, g: g * (1 - np.tanh(x) ** 2) * (np.abs(x) < 1), ()),
+    "a logarithm that is flat above one": (in_domain, lambda x, g: g / x * (x < 1), ()),
+    "a root that is flat near zero": (np.sqrt, lambda x, g: g / 2 / np.sqrt(x) * (x > 0.5), ()),
+}
+
+
+@pytest.mark.parametrize("name", BY_SIGN)
+def test_a_fault_that_depends_on_signs_or_sizes_is_not_taken_for_one_of_rows_or_of_zeros(name):
+    forward, backward, true_causes = BY_SIGN[name]
+    for seed in range(12):
+        x = np.random.default_rng(seed).standard_normal([(3,), (4,), (2, 3)][seed % 3])
+        if forward in (in_domain, np.sqrt):
+            x = np.abs(x) + 0.05
+
+        def layer(primals):
+            return forward(primals["x"]), lambda g: {"x": backward(primals["x"], g)}
+
+        found = diagnose(subject_draws(gradcheck.Subject("by sign", {"x": x}, layer), seed))
+        assert {cause.slug for cause in found.causes.values()} <= set(true_causes)
+
+
+def test_a_cause_is_named_in_a_domain_of_positive_values():
+    def layer(primals):
+        x = primals["x"]
+        return in_domain(x), lambda g: {"x": 2 * g / x}
+
+    x = np.random.default_rng(0).uniform(0.5, 2, (3, 4))
+    assert causes(gradcheck.Subject("logarithm", {"x": x}, layer)) == {"x": "scale:2"}
+
+
+def test_no_cause_is_named_where_there_are_no_further_points():
+    place = np.array([[0.5, 1.5, 2.0]])
+
+    def layer(primals):
+        if (primals["x"] != place).any():
+            raise ValueError("expected one place")
+        return primals["x"] * 1.0, lambda g: {"x": 2 * g}
+
+    assert causes(gradcheck.Subject("one place", {"x": place}, layer)) == {}
