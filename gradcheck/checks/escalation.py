@@ -28,7 +28,7 @@ _TRUNCATION_SIGMAS = 3.0
 #: Slopes along two parts of a tangent that miss the slope along it by more than this share do not add up.
 _CREASE = 1e-2
 #: An order statistic may take the same entry along all three by chance.
-_CREASE_TRIALS = 4
+_CREASE_TRIALS = 5
 #: A kink is seen on steps so many times smaller too.
 _CLOSER = 32.0
 
@@ -133,14 +133,15 @@ def find_creased(setting: Setting) -> NDArray[np.bool_]:
 def _bend(
     setting: Setting, tangent: Vector, chosen: NDArray[np.bool_], step: float
 ) -> tuple[Vector, NDArray[np.bool_]]:
-    """Return by how much slopes along two parts of a tangent miss the slope along it, and where that is clear."""
+    """Return by how much slopes along two parts of a tangent miss those along their sum and difference, where clearly."""
+    first, rest = tangent * chosen, tangent * ~chosen
     slopes = []
-    for move in (tangent, tangent * chosen, tangent * ~chosen):
+    for move in (first, rest, first + rest, first - rest):
         pair = evaluate_pair(setting.function, setting.point, step * move)
         slopes.append((pair.plus - pair.minus) / (2 * step))
-    whole, first, rest = slopes
-    bent = np.abs(whole - first - rest)
-    expected = _CREASE * (np.abs(whole) + np.abs(first) + np.abs(rest)) + 2 * SIGMAS * setting.noise / step
+    of_first, of_rest, of_sum, of_difference = slopes
+    bent = np.maximum(np.abs(of_sum - of_first - of_rest), np.abs(of_difference - of_first + of_rest))
+    expected = _CREASE * np.sum(np.abs(slopes), axis=0) + 2 * SIGMAS * setting.noise / step
     return bent, bent > expected
 
 

@@ -64,7 +64,7 @@ def _judge_group(
 
     Return the setting with those kinks, the evidence with what was found, and what says that the primals are wrong.
     """
-    found = _examine(setting, names)
+    found = examine_twice(setting, *setting.tangents(names))
     more, wrong = _judge_closely(setting, names, found, evidence)
     doubtful = found if wrong is None and found.state == "unknown" else wrong
     if doubtful is None or setting.creased is not None:
@@ -73,11 +73,7 @@ def _judge_group(
     if not creased.any():
         return setting, more, wrong
     setting = replace(setting, creased=creased)
-    return setting, *_judge_closely(setting, names, _examine(setting, names), evidence)
-
-
-def _examine(setting: Setting, names: tuple[str, ...]) -> Examination:
-    return examine_twice(setting, *setting.tangents(names))
+    return setting, *_judge_closely(setting, names, examine_twice(setting, *setting.tangents(names)), evidence)
 
 
 def _judge_closely(

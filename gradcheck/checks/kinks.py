@@ -34,11 +34,11 @@ from gradcheck.numeric.space import Vector, norm
 #: Kinked outputs that are looked at.
 SAMPLE = 6
 #: Pairs of opposite points beside the point that every output is looked at from.
-_PAIRS = 4
+_PAIRS = 3
 #: Every other pair is so many times nearer: gradients that are larger there have no limit, as at a cusp.
 _NEARER, _GROWTH = 2.0, 1.1
 #: Rounds of further points for an output whose value lies outside of the hull of those, and exchanges in each.
-_ROUNDS, _SWAPS = 4, 3
+_ROUNDS, _SWAPS = 8, 3
 #: Beside the point slopes are taken with a step so many times smaller than the distance from it.
 _FINER = 32.0
 #: A slope beside the point whose two sides differ by more than this share has another kink there, and is not used.
@@ -98,26 +98,24 @@ def judge_kinks(setting: Setting, kinked: NDArray[np.bool_]) -> KinkVerdict:
 
     Notes
     -----
-    The points beside the point are shared by all outputs: three forwards for each of eight points, and for each output
-    one pullback at each. Only an output that is not settled by them is asked at further points of its own.
+    All points beside the point are shared by all outputs, those too that some output asks for whose value lies outside
+    of the hull so far: three forwards for each point, and for each output one pullback at each.
     """
     positions = np.flatnonzero(kinked)
-    sample = np.sort(setting.rng.permutation(positions)[:SAMPLE])
+    sample = np.sort(setting.rng.permutation(positions)[:SAMPLE]).tolist()
     beside = list(_opposite_points(setting))
-    conventions: set[str] = set()
-    faults: list[KinkFault] = []
-    judged = 0
-    for output in map(int, sample):
-        found = _judge_output(setting, output, beside)
-        if found is None:
-            continue
-        judged += 1
-        if isinstance(found, KinkFault):
-            faults.append(found)
-        else:
-            conventions |= set(found)
+    seen = [_Seen.of(setting, output, _slopes(setting, output, beside)) for output in sample]
+    for _ in range(_ROUNDS):
+        further = _further_points(setting, [one for one in seen if one.is_open])
+        if not further:
+            break
+        seen = [one.with_points(setting, further) if one.is_open else one for one in seen]
+    found = [one for one in (_judge_output(setting, one) for one in seen) if one is not None]
     return KinkVerdict(
-        outputs=positions.size, judged=judged, conventions=tuple(sorted(conventions)), faults=tuple(faults)
+        outputs=positions.size,
+        judged=len(found),
+        conventions=tuple(sorted({name for one in found if not isinstance(one, KinkFault) for name in one})),
+        faults=tuple(one for one in found if isinstance(one, KinkFault)),
     )
 
 
@@ -238,28 +236,74 @@ def _slopes(setting: Setting, output: int, points: list[_Beside]) -> _Slopes:
     )
 
 
-def _judge_output(setting: Setting, output: int, points: list[_Beside]) -> KinkFault | list[str] | None:
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """One output, and what is known of it.
+
+    Attributes
+    ----------
+    output : int
+    value : Vector
+        Its gradient at the point.
+    slopes : _Slopes
+        Its gradients beside the point.
+    excess : Vector
+        How far the value lies outside of their hull.
+    margin : float
+        How far it may.
+    """
+
+    output: int
+    value: Vector
+    slopes: _Slopes
+    excess: Vector
+    margin: float
+
+    @classmethod
+    def of(cls, setting: Setting, output: int, slopes: _Slopes) -> _Seen:
+        """Compare the gradient of an output at the point with those beside it."""
+        cotangent = np.zeros(setting.outputs.size)
+        cotangent[output] = 1.0
+        value = setting.linearization.pullback(cotangent)
+        return cls._compared(setting, output, value, slopes)
+
+    @classmethod
+    def _compared(cls, setting: Setting, output: int, value: Vector, slopes: _Slopes) -> _Seen:
+        any_point = len(slopes.gradients) > 0
+        excess = value - nearest_in_hull(slopes.gradients, value) if any_point else np.zeros(value.size)
+        margin = _margin(setting, slopes, value) if any_point else 0.0
+        return cls(output=output, value=value, slopes=slopes, excess=excess, margin=margin)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the value lies in the hull."""
+        return float(np.abs(self.excess).max()) <= self.margin
+
+    @property
+    def is_open(self) -> bool:
+        """Whether further points may settle it."""
+        return self.slopes.wrong is None and not self.is_inside
+
+    def with_points(self, setting: Setting, points: list[_Beside]) -> _Seen:
+        """Return this with more points."""
+        slopes = self.slopes.plus(_slopes(setting, self.output, points))
+        return self._compared(setting, self.output, self.value, slopes)
+
+
+def _judge_output(setting: Setting, seen: _Seen) -> KinkFault | list[str] | None:
     """Return what is wrong with the gradient of an output, or its conventions; None where nothing can be said."""
-    slopes = _slopes(setting, output, points)
+    slopes, value, margin = seen.slopes, seen.value, seen.margin
     if slopes.wrong is not None:
         return _wrong_beside(*slopes.wrong)
     if not len(slopes.gradients) or not _has_limit(setting, slopes):
         return None
-    cotangent = np.zeros(setting.outputs.size)
-    cotangent[output] = 1.0
-    value = setting.linearization.pullback(cotangent)
-    for again in range(_ROUNDS + 1):
-        margin = _margin(setting, slopes, value)
-        excess = value - nearest_in_hull(slopes.gradients, value)
-        if float(np.abs(excess).max()) <= margin:
-            return list(_conventions(setting, value, slopes))
-        if again < _ROUNDS:
-            slopes = slopes.plus(_slopes(setting, output, list(_further_points(setting, slopes, value, excess))))
+    if seen.is_inside:
+        return list(_conventions(setting, seen))
     varying = np.flatnonzero(slopes.high - slopes.low > margin)
-    if _adds_up(setting, output, varying):
+    if _adds_up(setting, seen.output, varying):
         inside = (value >= slopes.low - margin) & (value <= slopes.high + margin)
-        return list(_conventions(setting, value, slopes)) if inside.all() else _outside(slopes, value, margin)
-    if _is_one_primitive(setting, output, varying, slopes, margin):
+        return list(_conventions(setting, seen)) if inside.all() else _outside(slopes, value, margin)
+    if _is_one_primitive(setting, seen.output, varying, slopes, margin):
         return _outside(slopes, value, margin)
     return None
 
@@ -274,31 +318,54 @@ def _has_limit(setting: Setting, slopes: _Slopes) -> bool:
     return nearer <= _GROWTH * farther
 
 
-def _further_points(setting: Setting, slopes: _Slopes, value: Vector, excess: Vector) -> Iterator[_Beside]:
-    """Yield points at which the output may have a gradient that reaches farther towards `value`.
+def _further_points(setting: Setting, seen: list[_Seen]) -> list[_Beside]:
+    """Return points at which outputs may have gradients that reach farther towards their values.
+
+    Outputs that depend on different entries ask for the same points.
+    """
+    directions: list[Vector] = []
+    taken: list[NDArray[np.bool_]] = []
+    for one in seen:
+        own = (one.value != 0) | (one.slopes.gradients != 0).any(axis=0)
+        for wished in _wished(setting, one):
+            at = next((k for k, entries in enumerate(taken) if not (entries & own).any()), len(taken))
+            if at == len(taken):
+                directions.append(wished)
+                taken.append(own)
+            else:
+                directions[at] = np.where(own, wished, directions[at])
+                taken[at] = taken[at] | own
+    return [beside for direction in directions if (beside := _look_beside(setting, direction)) is not None]
+
+
+def _wished(setting: Setting, seen: _Seen) -> list[Vector]:
+    """Return the directions in which an output may have a gradient that reaches farther towards its value.
 
     For a convex output that is the one towards the excess, for a concave one the opposite. An output that takes one of
     several tied entries, as an order statistic does, takes another of them where the two exchange their places.
     """
     unit = setting.scale_of_entry
-    directions = _swapped(setting, slopes, value, excess)
+    directions = _swapped(setting, seen)
     if not directions:
-        towards = 2 * unit * excess / float(np.abs(excess).max())
+        towards = 2 * unit * seen.excess / float(np.abs(seen.excess).max())
         for sign, near in ((1.0, 0.1), (-1.0, 0.1), (0.0, 1.0)):
-            directions.append(sign * towards + near * unit * signed_random(value.size, setting.rng))
-    yield from (beside for direction in directions if (beside := _look_beside(setting, direction)) is not None)
+            directions.append(sign * towards + near * unit * signed_random(unit.size, setting.rng))
+    return directions
 
 
-def _swapped(setting: Setting, slopes: _Slopes, value: Vector, excess: Vector) -> list[Vector]:
+def _swapped(setting: Setting, seen: _Seen) -> list[Vector]:
     """Return directions known already, with the entry that was taken there exchanged for one that was not yet."""
-    unit = setting.scale_of_entry
-    unseen = np.flatnonzero((value != 0) & (slopes.low == slopes.high) & (excess != 0))
+    unit, slopes, excess = setting.scale_of_entry, seen.slopes, seen.excess
+    varying = slopes.low != slopes.high
+    unseen = np.flatnonzero((seen.value != 0) & ~varying & (excess != 0))
     directions = []
     for entry in unseen[np.argsort(-np.abs(excess[unseen]), kind="stable")][:_SWAPS]:
         at = int(setting.rng.integers(len(slopes.gradients)))
-        beyond = np.abs(slopes.gradients[at] - value)
-        beyond[entry] = 0.0
-        taken = int(np.argmax(beyond))
+        live = slopes.gradients[at] != 0
+        live[entry] = False
+        if not live.any():
+            continue
+        taken = int(setting.rng.choice(np.flatnonzero(live & varying if (live & varying).any() else live)))
         direction = slopes.moves[at] / unit / _distance(setting)
         direction[[taken, entry]] = direction[[entry, taken]]
         directions.append(unit * direction)
@@ -417,16 +484,15 @@ def _outside(slopes: _Slopes, value: Vector, margin: float) -> KinkFault:
     )
 
 
-def _conventions(setting: Setting, value: Vector, slopes: _Slopes) -> Iterator[str]:
+def _conventions(setting: Setting, seen: _Seen) -> Iterator[str]:
     """Yield the name of the convention that was met in each primal."""
-    margin = _margin(setting, slopes, value)
-    varying = slopes.high - slopes.low > margin
+    varying = seen.slopes.high - seen.slopes.low > seen.margin
     for part in setting.space:
         kinked = part.start + np.flatnonzero(varying[part.slice])
         if kinked.size == 1:
-            yield f"kink in {part.name}: {_side(slopes, int(kinked[0]), float(value[kinked[0]]))}"
+            yield f"kink in {part.name}: {_side(seen.slopes, int(kinked[0]), float(seen.value[kinked[0]]))}"
         elif kinked.size:
-            yield f"tie in {part.name}: {_share(value[kinked])}"
+            yield f"tie in {part.name}: {_share(seen.value[kinked])}"
 
 
 def _side(slopes: _Slopes, entry: int, value: float) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.checks.answers import FormError
+from gradcheck.checks.answers import FormError, SubjectRaisedError
 from gradcheck.checks.numeric_forward import NumericForward
 from gradcheck.checks.probe import Linearization, Probe
 from gradcheck.numeric.directions import random_tangent, rounded_anew, scaled, scales, shortened, signed_random
@@ -259,7 +259,10 @@ class Setting:
         for _ in range(_CAREFUL_DRAWS if careful else _SPREAD_DRAWS):
             point = rounded_anew(self.space, self.point, unit, self.rng)
             weights = rounded_anew(self.linearization.form.space, cotangent, unit, self.rng)
-            drawn.append(np.dot(self.probe.linearize(point).pullback(weights), tangent))
+            try:
+                drawn.append(np.dot(self.probe.linearize(point).pullback(weights), tangent))
+            except (FormError, SubjectRaisedError):  # the domain ends a few roundoffs away
+                return math.inf
         return float(spread(drawn))
 
     def analytic_floor(self, cotangent: Vector, moved: float, gradient: Vector | None = None) -> float:
