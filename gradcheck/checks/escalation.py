@@ -133,7 +133,7 @@ def find_creased(setting: Setting) -> NDArray[np.bool_]:
 def _bend(
     setting: Setting, tangent: Vector, chosen: NDArray[np.bool_], step: float
 ) -> tuple[Vector, NDArray[np.bool_]]:
-    """Return by how much slopes along parts of a tangent miss those along their sum and difference; where that is clear."""
+    """Return by how much slopes along parts of a tangent miss those of their sum and difference, and where clearly."""
     first, rest = tangent * chosen, tangent * ~chosen
     slopes = []
     for move in (first, rest, first + rest, first - rest):

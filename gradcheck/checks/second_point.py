@@ -64,10 +64,10 @@ def check_second_point(session: Session, fresh: FreshCopy, take_apart: bool) -> 
         return None
     try:
         evidence = check_gradient(setting, trials=1, take_apart=take_apart)
+        if not evidence.is_wrong or not _is_wrong_again(setting):
+            return None
     except (FormError, SubjectRaisedError):
         return None  # what lies beside the second point is outside the domain of the subject
-    if not evidence.is_wrong:
-        return None
     there = setting.linearization.pullback(session.cotangent)
     here = session.first.gradient
     unmoved = tuple(
@@ -76,6 +76,12 @@ def check_second_point(session: Session, fresh: FreshCopy, take_apart: bool) -> 
     return SecondPoint(
         setting=setting, evidence=evidence, unmoved=unmoved, right_if_first=_agrees_if_first(setting, fresh)
     )
+
+
+def _is_wrong_again(setting: Setting) -> bool:
+    """Whether the gradient is wrong in a second look too, with draws and a measured noise of its own."""
+    again = Setting.of(setting.probe, setting.rng, setting.point, setting.function)
+    return check_gradient(again, trials=1, take_apart=False).is_wrong
 
 
 def _second_setting(session: Session) -> Setting | None:
