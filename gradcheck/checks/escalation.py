@@ -84,7 +84,7 @@ def examine(setting: Setting, tangent: Vector) -> Examination:
         if setting.forward.measure(found.slopes) and setting.function.precision is not before:
             rungs = _climb_until_clear(setting, tangent, _climb(setting, tangent, setting.first_step))
         found = _judge_with_spread(setting, _read(setting, rungs), cotangent, tangent)
-    if still is not None and (found.state == "unknown" or found.judged < still.judged):
+    if still is not None and still.state == "right" and found.state == "unknown":
         return still
     return _examine_rest(setting, rungs, found, cotangent) if found.state == "right" else found
 

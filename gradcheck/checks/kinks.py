@@ -497,6 +497,8 @@ def _conventions(setting: Setting, seen: _Seen) -> Iterator[str]:
 
 def _side(slopes: _Slopes, entry: int, value: float) -> str:
     left, right = (float(np.mean(slopes.gradients[sign * slopes.moves[:, entry] > 0, entry])) for sign in (-1.0, 1.0))
+    if left == right:  # other entries decide on which side of the kink the output is
+        return f"a value between {slopes.low[entry]:.3g} and {slopes.high[entry]:.3g}"
     place = (value - left) / (right - left)
     names = {0.0: "the slope from the left", 1.0: "the slope from the right", 0.5: "the mean of both slopes"}
     for at, name in names.items():
