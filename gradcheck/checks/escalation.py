@@ -28,7 +28,7 @@ _TRUNCATION_SIGMAS = 3.0
 #: Slopes along two parts of a tangent that miss the slope along it by more than this share do not add up.
 _CREASE = 1e-2
 #: An order statistic may take the same entry along all three by chance.
-_CREASE_TRIALS = 5
+_CREASE_TRIALS = 3
 #: A kink is seen on steps so many times smaller too.
 _CLOSER = 32.0
 
@@ -121,13 +121,21 @@ def find_creased(setting: Setting) -> NDArray[np.bool_]:
     step = min(setting.function.precision.one_sided_step, setting.straight or math.inf)
     creased = np.zeros(setting.outputs.size, bool)
     for _ in range(_CREASE_TRIALS):
-        tangent, chosen = setting.tangent(), setting.rng.random(setting.space.size) < 0.5
+        tangent, chosen = setting.tangent(), _every_other(setting)
         bent, is_clear = _bend(setting, tangent, chosen, step)
         if is_clear.any():
             # What is curved and smooth is straight on smaller steps.
             closer, is_still_clear = _bend(setting, tangent, chosen, step / _CLOSER)
             creased |= is_clear & is_still_clear & (closer > bent / 2)
     return creased
+
+
+def _every_other(setting: Setting) -> NDArray[np.bool_]:
+    """Choose every other entry in the order of their values, so that the entries of a tie are parted."""
+    chosen = np.zeros(setting.space.size, bool)
+    order = np.lexsort((setting.rng.random(setting.space.size), setting.point))
+    chosen[order[int(setting.rng.integers(2)) :: 2]] = True
+    return chosen
 
 
 def _bend(
