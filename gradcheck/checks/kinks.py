@@ -16,6 +16,7 @@ robust gradient sampling algorithm for nonsmooth, nonconvex optimization, SIAM J
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,8 +36,8 @@ from gradcheck.numeric.space import Vector, norm
 SAMPLE = 6
 #: Pairs of opposite points beside the point that every output is looked at from.
 _PAIRS = 3
-#: Every other pair is so many times nearer: gradients that are larger there have no limit, as at a cusp.
-_NEARER, _GROWTH = 2.0, 1.1
+#: One more point is so many times nearer: gradients that are larger there have no limit, as at a cusp.
+_NEARER, _GROWTH = 4.0, 1.1
 #: Rounds of further points for an output whose value lies outside of the hull of those, and exchanges in each.
 _ROUNDS, _SWAPS = 8, 3
 #: Beside the point slopes are taken with a step so many times smaller than the distance from it.
@@ -182,14 +183,18 @@ def _distance(setting: Setting) -> float:
 
 
 def _opposite_points(setting: Setting) -> Iterator[_Beside]:
-    for pair in range(_PAIRS):
-        move = setting.scale_of_entry * signed_random(setting.space.size, setting.rng) / _NEARER ** (pair % 2)
-        yield from (beside for sign in (1.0, -1.0) if (beside := _look_beside(setting, sign * move)) is not None)
+    moves = [setting.scale_of_entry * signed_random(setting.space.size, setting.rng) for _ in range(_PAIRS)]
+    directions = [sign * move for move in moves for sign in (1.0, -1.0)]
+    for direction in (*directions, moves[0] / _NEARER):
+        beside = _look_beside(setting, direction)
+        if beside is not None:
+            yield beside
 
 
 def _look_beside(setting: Setting, direction: Vector) -> _Beside | None:
     """Return what the subject says beside the point; None where it has no values there."""
-    function, step = setting.function, _distance(setting) / _FINER
+    function, reach = setting.function, float(np.abs(direction / setting.scale_of_entry).max()) / 2
+    step = min(1.0, reach) * _distance(setting) / _FINER
     point = setting.space.round(setting.point + _distance(setting) * direction)
     tangent = setting.scale_of_entry * signed_random(setting.space.size, setting.rng)
     try:
@@ -251,6 +256,8 @@ class _Seen:
         How far the value lies outside of their hull.
     margin : float
         How far it may.
+    near : ndarray of bool
+        Which of the points beside it are the nearer ones.
     """
 
     output: int
@@ -258,6 +265,7 @@ class _Seen:
     slopes: _Slopes
     excess: Vector
     margin: float
+    near: NDArray[np.bool_]
 
     @classmethod
     def of(cls, setting: Setting, output: int, slopes: _Slopes) -> _Seen:
@@ -272,7 +280,8 @@ class _Seen:
         any_point = len(slopes.gradients) > 0
         excess = value - nearest_in_hull(slopes.gradients, value) if any_point else np.zeros(value.size)
         margin = _margin(setting, slopes, value) if any_point else 0.0
-        return cls(output=output, value=value, slopes=slopes, excess=excess, margin=margin)
+        near = _is_near(setting, slopes)
+        return cls(output=output, value=value, slopes=slopes, excess=excess, margin=margin, near=near)
 
     @property
     def is_inside(self) -> bool:
@@ -282,7 +291,7 @@ class _Seen:
     @property
     def is_open(self) -> bool:
         """Whether further points may settle it."""
-        return self.slopes.wrong is None and not self.is_inside
+        return self.slopes.wrong is None and not (self.is_inside and self.near.any())
 
     def with_points(self, setting: Setting, points: list[_Beside]) -> _Seen:
         """Return this with more points."""
@@ -295,7 +304,8 @@ def _judge_output(setting: Setting, seen: _Seen) -> KinkFault | list[str] | None
     slopes, value, margin = seen.slopes, seen.value, seen.margin
     if slopes.wrong is not None:
         return _wrong_beside(*slopes.wrong)
-    if not len(slopes.gradients) or not _has_limit(setting, slopes):
+    near = seen.near
+    if near.all() or not near.any() or not _has_limit(near, slopes):
         return None
     if seen.is_inside:
         return list(_conventions(setting, seen))
@@ -308,12 +318,14 @@ def _judge_output(setting: Setting, seen: _Seen) -> KinkFault | list[str] | None
     return None
 
 
-def _has_limit(setting: Setting, slopes: _Slopes) -> bool:
-    """Whether gradients do not grow without end towards the point."""
+def _is_near(setting: Setting, slopes: _Slopes) -> NDArray[np.bool_]:
+    """Return which points are the nearer ones."""
     reached = np.abs(slopes.moves / setting.scale_of_entry).max(axis=1)
-    near = reached <= _distance(setting) * 2 / _NEARER
-    if near.all() or not near.any():
-        return True
+    return np.asarray(reached <= _distance(setting) / math.sqrt(_NEARER))
+
+
+def _has_limit(near: NDArray[np.bool_], slopes: _Slopes) -> bool:
+    """Whether gradients do not grow without end towards the point."""
     nearer, farther = (float(np.abs(slopes.gradients[chosen]).max()) for chosen in (near, ~near))
     return nearer <= _GROWTH * farther
 
@@ -344,9 +356,11 @@ def _wished(setting: Setting, seen: _Seen) -> list[Vector]:
     For a convex output that is the one towards the excess, for a concave one the opposite. An output that takes one of
     several tied entries, as an order statistic does, takes another of them where the two exchange their places.
     """
-    unit = setting.scale_of_entry
-    directions = _swapped(setting, seen)
-    if not directions:
+    unit, known = setting.scale_of_entry, seen.slopes.moves / _distance(setting)
+    if len(known) and not seen.near.any():
+        return [known[int(setting.rng.integers(len(known)))] / _NEARER]
+    directions = _swapped(setting, seen) if len(known) else []
+    if not directions and not seen.is_inside:
         towards = 2 * unit * seen.excess / float(np.abs(seen.excess).max())
         for sign, near in ((1.0, 0.1), (-1.0, 0.1), (0.0, 1.0)):
             directions.append(sign * towards + near * unit * signed_random(unit.size, setting.rng))
