@@ -113,7 +113,7 @@ def test_a_survivor_makes_a_run_inconclusive(item, monkeypatch):
     report = verified(item)
     assert report.verdict == "inconclusive"
     assert report.canaries["slight"] == "survived"
-    (note,) = [note for note in report.notes if "canary" in note]
+    (note,) = [note for note in report.notes if "the mutant" in note]
     assert "'slight'" in note
     assert "for 'x'" in note
     assert "x is a billionth too large" in note
