@@ -30,9 +30,9 @@ def nearest_in_hull(vertices: Vector, target: Vector) -> Vector:
 
     Examples
     --------
-    >>> nearest_in_hull(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1.0, 1.0])).tolist()
+    >>> nearest_in_hull(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1.0, 1.0])).round(9).tolist()
     [0.5, 0.5]
-    >>> nearest_in_hull(np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]]), np.array([0.5, 0.5])).tolist()
+    >>> nearest_in_hull(np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]]), np.array([0.5, 0.5])).round(9).tolist()
     [0.5, 0.5]
     """
     moved = vertices - target
