@@ -38,6 +38,7 @@ def test_the_vjp_agrees_with_differences_in_extended_precision(name):
         assert confirm.largest_disagreement(FUNCTIONS[name].subject("float64", "normal", seed)) < AGREEMENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_vjp_loses_nothing_in_float32(name):
     with np.errstate(under="ignore"):
@@ -48,6 +49,7 @@ def test_the_vjp_loses_nothing_in_float32(name):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_regime_stays_in_the_domain(name):
     for number, regime in enumerate(REGIMES):
