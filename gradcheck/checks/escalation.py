@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from gradcheck.checks.numeric_forward import SIGMAS
 from gradcheck.checks.setting import Setting
-from gradcheck.numeric.function import evaluate_pair
 from gradcheck.numeric.ladder import RATIO, Rung, Slopes, climb, read
 from gradcheck.numeric.precision import DOUBLE, HALF, Precision
 from gradcheck.numeric.space import Vector, norm, rms
@@ -143,10 +142,10 @@ def _bend(
 ) -> tuple[Vector, NDArray[np.bool_]]:
     """Return by how much slopes along parts of a tangent miss those of their sum and difference, and where clearly."""
     first, rest = tangent * chosen, tangent * ~chosen
-    slopes = []
-    for move in (first, rest, first + rest, first - rest):
-        pair = evaluate_pair(setting.function, setting.point, step * move)
-        slopes.append((pair.plus - pair.minus) / (2 * step))
+    slopes = [
+        climb(setting.function, setting.point, setting.outputs, move, step, rungs=1)[0].slope
+        for move in (first, rest, first + rest, first - rest)
+    ]
     of_first, of_rest, of_sum, of_difference = slopes
     bent = np.maximum(np.abs(of_sum - of_first - of_rest), np.abs(of_difference - of_first + of_rest))
     expected = _CREASE * np.sum(np.abs(slopes), axis=0) + 2 * SIGMAS * setting.noise / step

@@ -28,8 +28,9 @@ from gradcheck.checks.numeric_forward import SIGMAS
 from gradcheck.checks.probe import Linearization
 from gradcheck.checks.setting import Setting
 from gradcheck.numeric.directions import signed_random
-from gradcheck.numeric.function import displacement, evaluate_pair
+from gradcheck.numeric.function import evaluate_pair
 from gradcheck.numeric.hull import nearest_in_hull
+from gradcheck.numeric.ladder import climb
 from gradcheck.numeric.space import Vector, norm
 
 #: Kinked outputs that are looked at.
@@ -203,21 +204,26 @@ def _look_beside(setting: Setting, direction: Vector) -> _Beside | None:
         middle = linearization.outputs if same else function.evaluate(point)
     except (FormError, SubjectRaisedError):
         return None
-    pair = evaluate_pair(function, point, step * tangent)
+    (rung,) = climb(function, point, middle, tangent, step, rungs=1)
     return _Beside(
         move=point - setting.point,
         linearization=linearization,
-        taken=displacement(function, point, step * tangent) / (2 * step),
-        slope=(pair.plus - pair.minus) / (2 * step),
-        gap=np.abs(pair.plus - 2 * middle + pair.minus) / step,
+        taken=rung.take(),
+        slope=rung.slope,
+        gap=np.abs(rung.gap),
         noise=SIGMAS * setting.noise / step,
     )
 
 
-def _slopes(setting: Setting, output: int, points: list[_Beside]) -> _Slopes:
-    """Return the gradients of an output where they agree with differences."""
+def _one_hot(setting: Setting, output: int) -> Vector:
     cotangent = np.zeros(setting.outputs.size)
     cotangent[output] = 1.0
+    return cotangent
+
+
+def _slopes(setting: Setting, output: int, points: list[_Beside]) -> _Slopes:
+    """Return the gradients of an output where they agree with differences."""
+    cotangent = _one_hot(setting, output)
     precisions = setting.probe.analytic_precision, setting.function.precision
     tolerance = 10 * max(precision.analytic_tolerance for precision in precisions)
     gradients, moves, wrong = [], [], []
@@ -270,9 +276,7 @@ class _Seen:
     @classmethod
     def of(cls, setting: Setting, output: int, slopes: _Slopes) -> _Seen:
         """Compare the gradient of an output at the point with those beside it."""
-        cotangent = np.zeros(setting.outputs.size)
-        cotangent[output] = 1.0
-        value = setting.linearization.pullback(cotangent)
+        value = setting.linearization.pullback(_one_hot(setting, output))
         return cls._compared(setting, output, value, slopes)
 
     @classmethod

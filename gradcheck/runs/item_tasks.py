@@ -63,9 +63,12 @@ class ItemTasks:
         ((_, result),) = self.executor.run(self.item, [task])
         return result
 
-    def in_full(self, suite: Suite, case: AnyCase) -> Task:
-        """Return the task of checking a case in full, and of looking for the causes of its failures."""
-        return replace(self.of_case(suite, case, self.options.settings), causes_seed=self.options.seed)
+    def run_in_full(self, suite: Suite, case: AnyCase) -> Result:
+        """Check a case in full, and look for the causes of its failures."""
+        task = self.of_case(suite, case, self.options.settings)
+        ((_, result),) = self.executor.run(self.item, [replace(task, causes_seed=self.options.seed)])
+        # Further cases, which are asked for the cause, may hang or crash where this one does not.
+        return self.run_one(task) if result.lost else result
 
     def _task(self, case: CaseId, settings: Settings, command: str, number: int) -> Task:
         return Task(
@@ -89,12 +92,4 @@ def check_apart(suite: Suite, case: Case, options: Options, executor: TaskExecut
         If the executor cannot find the suite.
     """
     source = source_of(suite) if executor.needs_source else None
-    tasks = ItemTasks(item=suite, options=options, executor=executor, source=source)
-    task = tasks.in_full(suite, case)
-    result = tasks.run_one(task)
-    return (tasks.run_one(without_causes(task)) if result.lost else result).report
-
-
-def without_causes(task: Task) -> Task:
-    """Return the task without looking for causes: the further cases asked may hang or crash where this one does not."""
-    return replace(task, causes_seed=None)
+    return ItemTasks(item=suite, options=options, executor=executor, source=source).run_in_full(suite, case).report

@@ -11,7 +11,7 @@ import numpy as np
 from gradcheck.mutants.sensitivity import with_core_mutants
 from gradcheck.records.run_record import Failure, SubjectReport
 from gradcheck.runs.commands import rerun_command
-from gradcheck.runs.item_tasks import ItemTasks, without_causes
+from gradcheck.runs.item_tasks import ItemTasks
 from gradcheck.runs.plan import PlannedCase, planned_cases
 from gradcheck.runs.progress import InterruptedItemError, Progress
 from gradcheck.runs.shrink import shrink
@@ -67,10 +67,7 @@ def _in_full(suite: Suite, tasks: ItemTasks, tally: Tally) -> tuple[Failure, ...
         if check in failures:
             continue
         case, first_found = tally.examples[check]
-        task = tasks.in_full(suite, case)
-        result = tasks.run_one(task)
-        if result.lost:
-            result = tasks.run_one(without_causes(task))
+        result = tasks.run_in_full(suite, case)
         found = (first_found,) if result.lost else result.report.failures
         if isinstance(case, DrawnCase):
             again = rerun_command(suite, tasks.options)
